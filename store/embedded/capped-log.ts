@@ -1,0 +1,37 @@
+import type { RootDatabase } from 'lmdb'
+
+/** A log per app that keeps its newest entries. */
+export interface CappedLog<Entry> {
+  /** Inside a transaction of the root. */
+  append(appId: string, entry: Entry): void
+  /** Newest first. */
+  readLatest(appId: string, limit: number): Entry[]
+}
+
+export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMax: number): CappedLog<Entry> {
+  const entries = root.openDB<Entry, [string, number]>({ name, encoding: 'json' })
+  const bounds = new Map<string, { first: number; next: number }>()
+
+  function boundsOf(appId: string) {
+    let found = bounds.get(appId)
+    if (!found) {
+      const [first] = entries.getKeys({ start: [appId, 0], end: [appId, Infinity], limit: 1 })
+      const [last] = entries.getKeys({ start: [appId, Infinity], end: [appId, 0], reverse: true, limit: 1 })
+      found = { first: first?.[1] ?? 1, next: (last?.[1] ?? 0) + 1 }
+      bounds.set(appId, found)
+    }
+    return found
+  }
+
+  return {
+    append(appId, entry) {
+      const range = boundsOf(appId)
+      entries.put([appId, range.next++], entry)
+      while (range.next - range.first > entriesMax) entries.remove([appId, range.first++])
+    },
+    readLatest(appId, limit) {
+      const range = { start: [appId, Infinity] as [string, number], end: [appId, 0] as [string, number] }
+      return [...entries.getRange({ ...range, reverse: true, limit })].map(({ value }) => value)
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { Redis } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
+import type { Log } from '../../ops/log.js'
+import { APPEND_TELEMETRY, COMMIT_CHANGE } from './scripts.js'
+
+/** The scripts as commands; ioredis sends their digest and falls back to the text. */
+export interface Commands extends Redis {
+  commitChange(...keysAndArguments: (string | number)[]): Promise<0 | 1>
+  appendTelemetry(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number>
+}
+
+/**
+ * Opens one connection. Commands fail at once while Redis is away and after COMMAND_TIMEOUT_MS when it does
+ * not answer: nothing queues, because whoever waits here is a phone that waits for its PUBACK.
+ *
+ * @throws when Redis cannot be reached or refuses the password.
+ */
+export async function openConnection(url: string, name: string, log: Log): Promise<Commands> {
+  const redis = new Redis({
+    ...addressOf(url),
+    connectionName: `connect-broker:${name}`,
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+    scripts: {
+      commitChange: { lua: COMMIT_CHANGE, numberOfKeys: 4 },
+      appendTelemetry: { lua: APPEND_TELEMETRY },
+    },
+  }) as Commands
+  let lastError = ''
+  redis.on('error', (error: Error) => {
+    if (error.message !== lastError)
+      log.warn({ connection: name, reason: error.message }, 'redis connection failed')
+    lastError = error.message
+  })
+  redis.on('ready', () => {
+    if (lastError !== '') log.info({ connection: name }, 'redis connection is back')
+    lastError = ''
+  })
+  try {
+    await redis.connect()
+  } catch (error) {
+    redis.disconnect()
+    throw new Error(lastError || (error as Error).message, { cause: error })
+  }
+  return redis
+}
+
+/**
+ * `redis://`, `rediss://`, or the path of a unix socket, plain or as `unix://`.
+ *
+ * @throws when the URL is none of these.
+ */
+export function addressOf(url: string): RedisOptions {
+  if (url.startsWith('/')) return { path: url }
+  const { protocol, hostname, port, username, password, pathname } = new URL(url)
+  const credentials = {
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+  }
+  if (protocol === 'unix:') return { path: decodeURIComponent(pathname), ...credentials }
+  if (protocol !== 'redis:' && protocol !== 'rediss:')
+    throw new Error(`scheme ${protocol}// is not spoken here`)
+  const db = pathname === '' || pathname === '/' ? 0 : Number(pathname.slice(1))
+  if (!Number.isInteger(db) || db < 0) throw new Error('the path of a redis URL is the number of a database')
+  return {
+    host: hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
+    port: port === '' ? 6379 : Number(port),
+    db,
+    ...credentials,
+    ...(protocol === 'rediss:' ? { tls: {} } : {}),
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 5_000
+/** A black-holed Redis answers nothing and closes nothing; only this notices. */
+const COMMAND_TIMEOUT_MS = 3_000
