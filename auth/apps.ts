@@ -1,0 +1,100 @@
+import { chmodSync, existsSync, readFileSync, watchFile, unwatchFile, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { Log } from '../ops/log.js'
+
+/** One app as a principal's hash is checked against it. */
+export interface App {
+  appId: string
+  /** One secret, or two while rotating. */
+  secrets: string[]
+  disabled: boolean
+}
+
+export interface AppRegistry {
+  find(appId: string): App | undefined
+  appIds(): string[]
+  /** Reads the file again; a broken one keeps the apps as they are and says so in the log. */
+  reload(): void
+  stop(): void
+}
+
+/** A login checks both secrets of every app, known or not, so a third would show in the time it takes. */
+export const SECRETS_MAX = 2
+
+/**
+ * The apps file: `{"apps":[{"appId":"demo-app","secrets":["…"],"disabled":false}]}`, read again when it changes.
+ *
+ * @throws when the file cannot be read or is broken; the message names the place, never a secret.
+ */
+export function openAppRegistry({ file, log }: { file: string; log: Log }): AppRegistry {
+  let apps = readAppsFile(file)
+  const reload = () => {
+    try {
+      apps = readAppsFile(file)
+      log.info({ file, apps: apps.size }, 'apps file read again')
+    } catch (error) {
+      log.error({ file, reason: (error as Error).message }, 'apps file is broken; the apps stay as they were')
+    }
+  }
+  // Polling also sees a file that is replaced by rename, as editors and mounted secrets do.
+  watchFile(file, { interval: POLL_MS, persistent: false }, reload)
+  return {
+    find: (appId) => apps.get(appId),
+    appIds: () => [...apps.keys()],
+    reload,
+    stop: () => unwatchFile(file, reload),
+  }
+}
+
+/** Writes an apps file with the demo app and a random secret unless there is one. True when it was written. */
+export function ensureDemoApp(file: string): boolean {
+  if (existsSync(file)) return false
+  const apps = [{ appId: DEMO_APP_ID, secrets: [randomBytes(32).toString('base64url')], disabled: false }]
+  writeFileSync(file, `${JSON.stringify({ apps }, null, 2)}\n`, { mode: 0o600 })
+  chmodSync(file, 0o600)
+  return true
+}
+
+/** @throws as openAppRegistry. */
+export function readAppsFile(file: string): Map<string, App> {
+  const text = readFileSync(file, 'utf8')
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new Error('not JSON') // the parser's own message would quote the file, secrets and all
+  }
+  const parsed = appsFile.safeParse(json)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new Error(`${issue?.path.join('.') || 'file'}: ${issue?.message}`)
+  }
+  const apps = new Map<string, App>()
+  for (const app of parsed.data.apps) {
+    if (apps.has(app.appId)) throw new Error(`app ${app.appId} stands twice`)
+    apps.set(app.appId, app)
+  }
+  return apps
+}
+
+export const DEMO_APP_ID = 'demo-app'
+
+const appsFile = z.object({
+  apps: z.array(
+    z.object({
+      appId: z
+        .string()
+        .min(1)
+        .max(128)
+        .regex(/^[^:\p{Cc}]+$/u, 'an app id holds no colon and no control character'),
+      secrets: z
+        .array(z.string().min(1))
+        .min(1)
+        .max(SECRETS_MAX, 'at most two secrets: the old one and the new one'),
+      disabled: z.boolean().default(false),
+    }),
+  ),
+})
+
+const POLL_MS = 1_000
