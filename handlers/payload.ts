@@ -1,0 +1,110 @@
+import type { Position } from '../store/store.js'
+import { idFormOf } from '../store/user.js'
+import type { User } from '../store/user.js'
+
+/**
+ * The text of a payload. The SDK writes what is not ASCII as bytes that are no UTF-8: Latin-1 below U+0100,
+ * two bytes little-endian above. So: UTF-8 if it is, else Latin-1.
+ */
+export function decodeText(payload: Buffer): string {
+  try {
+    return utf8.decode(payload)
+  } catch {
+    return payload.toString('latin1')
+  }
+}
+
+/** The JSON object in a payload, or null when there is none. */
+export function readJsonObject(payload: Buffer): Record<string, unknown> | null {
+  let value: unknown
+  try {
+    value = JSON.parse(decodeText(payload))
+  } catch {
+    return null
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null
+}
+
+/** A point in time as a client wrote it. */
+export interface Timestamp {
+  /** As written, with a Z where no zone stood: a time without a zone is UTC. */
+  text: string
+  /** Milliseconds since 1970. */
+  ms: number
+  /** The same with all its fraction digits down to microseconds: equal times have equal keys. */
+  key: string
+}
+
+/** ISO 8601 with any number of fraction digits; null when it is no usable time. */
+export function readTimestamp(value: unknown): Timestamp | null {
+  if (typeof value !== 'string') return null
+  const match = ISO_8601.exec(value.trim())
+  if (!match) return null
+  const [, date, time, fraction = '', zone = 'Z'] = match
+  const ms = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
+  if (Number.isNaN(ms) || !isCalendarDate(date as string)) return null
+  const micros = fraction.slice(0, 6).padEnd(6, '0')
+  const written = value.trim()
+  return {
+    text: match[4] === undefined ? `${written}Z` : written,
+    ms: ms + Number(micros.slice(0, 3)),
+    key: String(BigInt(ms) * 1000n + BigInt(micros)),
+  }
+}
+
+/**
+ * A position, or null when there is none that can be trusted. Exactly 0,0 from a wearable (`identitySource`
+ * `ble_node`) is its way to say that it has no fix.
+ */
+export function readPosition(json: Record<string, unknown>): Position | null {
+  const { latitude, longitude, altitude, identitySource } = json
+  if (!isWithin(latitude, 90) || !isWithin(longitude, 180)) return null
+  if (latitude === 0 && longitude === 0 && identitySource === 'ble_node') return null
+  return typeof altitude === 'number' && Number.isFinite(altitude)
+    ? { latitude, longitude, altitude }
+    : { latitude, longitude }
+}
+
+/** Whether coordinates were given that are none. */
+export function hasBadPosition({ latitude, longitude }: Record<string, unknown>): boolean {
+  const given = [latitude, longitude].filter((value) => value !== undefined && value !== null).length
+  return given > 0 && !(isWithin(latitude, 90) && isWithin(longitude, 180))
+}
+
+/** Whether the `userId` of a payload names somebody else than the sender. Absent, null and blank name nobody. */
+export function namesOther(user: User, userId: unknown): boolean {
+  if (userId === undefined || userId === null) return false
+  const name = String(userId)
+  return name.trim() !== '' && !idFormOf(user, name) && !idFormOf(user, name.trim())
+}
+
+/** A string that may be kept: not blank and not longer than a field of ours. Trimmed. */
+export function readText(value: unknown, lengthMax: number): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const text = value.trim()
+  return text === '' || text.length > lengthMax ? undefined : text
+}
+
+/** A device or hardware id is an opaque string (a MAC or a node number in decimal); some clients send numbers. */
+export function readDeviceId(value: unknown): string | undefined {
+  return readText(
+    typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value,
+    DEVICE_ID_LENGTH_MAX,
+  )
+}
+
+function isWithin(value: unknown, limit: number): value is number {
+  return typeof value === 'number' && Math.abs(value) <= limit
+}
+
+// Date.parse takes 30 February for 1 March.
+function isCalendarDate(date: string): boolean {
+  const parsed = new Date(`${date}T00:00:00Z`)
+  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date)
+}
+
+const ISO_8601 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?$/
+const DEVICE_ID_LENGTH_MAX = 128
+const utf8 = new TextDecoder('utf-8', { fatal: true })
