@@ -1,0 +1,224 @@
+import { DeliveryWindow } from './delivery-window.js'
+import { PartialPacket, readFrame } from './framing.js'
+import type { Frame } from './framing.js'
+import {
+  connackReason,
+  encodeAck5,
+  encodeConnack,
+  encodeConnack5,
+  encodeFilterAck5,
+  encodePublish5,
+  encodeSuback,
+} from './mqtt5.js'
+import type { Reason } from './mqtt5.js'
+import { TYPE } from './packets.js'
+import type { AckPacket, ConnectPacket, QoS, Version } from './packets.js'
+import { REASON } from './reason.js'
+import type { ProtocolViolation } from './reason.js'
+
+export interface OutboundOptions {
+  connect: ConnectPacket
+  /** Told to a client that left its identifier to us. */
+  sessionId: string
+  packetBytesMax: number
+  /** Ends a QoS 2 handshake towards the engine that has ended towards the client. */
+  releaseInEngine: (packetId: number) => void
+}
+
+/** The engine's packets on their way to one client, and the books that their answers need. */
+export class Outbound {
+  readonly window: DeliveryWindow
+  /** Topic filters of each SUBSCRIBE and UNSUBSCRIBE that waits for its answer. */
+  readonly subscribes = new Map<number, string[]>()
+  readonly unsubscribes = new Map<number, string[]>()
+  /** Reasons for a 5.0 client, by packet identifier and by topic filter. */
+  readonly publishReasons = new Map<number, Reason>()
+  readonly filterReasons = new Map<string, number>()
+  connackReason: Reason | null = null
+  /** A CONNACK with success went out. */
+  isConnected = false
+
+  #connect: ConnectPacket
+  #sessionId: string
+  #packetBytesMax: number
+  #partial = new PartialPacket()
+  #subscribed = new Set<string>()
+  /** Publications of QoS 1 and 2 that wait for PUBACK or PUBREC, and of QoS 2 that wait for PUBREL. */
+  #unanswered = new Set<number>()
+  #unreleased = new Set<number>()
+  /** QoS 2 publications that ended with a refusing PUBREC; the engine still owes a PUBCOMP nobody wants. */
+  #endedEarly = new Set<number>()
+  #releaseInEngine: (packetId: number) => void
+
+  constructor(options: OutboundOptions) {
+    this.#releaseInEngine = options.releaseInEngine
+    this.#connect = options.connect
+    this.#sessionId = options.sessionId
+    this.#packetBytesMax = options.packetBytesMax
+    this.window = new DeliveryWindow(Math.min(options.connect.receiveMaximum, WINDOW_MAX))
+  }
+
+  /** What a client gets whose CONNECT could not be read; null where 3.1.1 wants the connection just closed. */
+  static refuseUnreadableConnect(version: Version, violation: ProtocolViolation): Buffer | null {
+    if (version === 5) {
+      return encodeConnack5(
+        { code: violation.reasonCode, text: violation.message },
+        { packetBytesMax: 0, assignedClientId: undefined, answersSessionExpiry: false },
+      )
+    }
+    return violation.returnCode === undefined ? null : encodeConnack(violation.returnCode)
+  }
+
+  expectAnswer(packetId: number, qos: QoS): void {
+    if (qos > 0) this.#unanswered.add(packetId)
+    if (qos === 2) this.#unreleased.add(packetId)
+  }
+
+  get hasUnanswered(): boolean {
+    return this.#unanswered.size > 0
+  }
+
+  isUnanswered(packetId: number): boolean {
+    return this.#unanswered.has(packetId)
+  }
+
+  isUnreleased(packetId: number): boolean {
+    return this.#unreleased.has(packetId)
+  }
+
+  /** A PUBREL came; PUBCOMP tells a 5.0 client when it was for nothing, [MQTT-4.3.3-7]. */
+  release(packetId: number): void {
+    if (!this.#unreleased.delete(packetId)) {
+      this.publishReasons.set(packetId, { code: REASON.packetIdentifierNotFound })
+    }
+  }
+
+  /** Turns 3.1.1 packets of the engine into packets of the client's version. */
+  translate(bytes: Buffer): Buffer {
+    if (this.#partial.length > 0) {
+      this.#partial.append(bytes)
+      bytes = this.#partial.take()
+    }
+    const packets: Buffer[] = []
+    let at = 0
+    for (let frame = readFrame(bytes, at, NO_LIMIT); frame; frame = readFrame(bytes, at, NO_LIMIT)) {
+      const packet = this.#translatePacket(bytes, frame)
+      if (packet && packet.length <= this.#connect.maximumPacketSize) packets.push(packet)
+      at = frame.end
+    }
+    if (at < bytes.length) this.#partial.append(bytes.subarray(at))
+    return packets.length === 1 ? (packets[0] as Buffer) : Buffer.concat(packets)
+  }
+
+  #translatePacket(bytes: Buffer, frame: Frame): Buffer | null {
+    const body = bytes.subarray(frame.body, frame.end)
+    switch (frame.type) {
+      case TYPE.connack:
+        return this.#connack(body[1] as number)
+      case TYPE.publish:
+        return this.#publish(bytes.subarray(frame.start, frame.end), frame, body)
+      case TYPE.puback:
+        return this.#ack('puback', body.readUInt16BE(0))
+      case TYPE.pubrec:
+        return this.#ack('pubrec', body.readUInt16BE(0))
+      case TYPE.pubcomp:
+        return this.#ack('pubcomp', body.readUInt16BE(0))
+      case TYPE.suback:
+        return this.#suback(body.readUInt16BE(0), body.subarray(2))
+      case TYPE.unsuback:
+        return this.#unsuback(body.readUInt16BE(0), bytes.subarray(frame.start, frame.end))
+      default:
+        return bytes.subarray(frame.start, frame.end)
+    }
+  }
+
+  #connack(returnCode: number): Buffer {
+    this.isConnected = returnCode === 0
+    if (this.#connect.version !== 5) return encodeConnack(returnCode)
+    const reason = (returnCode > 0 && this.connackReason) || connackReason(returnCode)
+    const limits = {
+      packetBytesMax: this.#packetBytesMax,
+      assignedClientId: this.#connect.clientId === '' ? this.#sessionId : undefined,
+      answersSessionExpiry: this.#connect.sessionExpiryInterval > 0,
+    }
+    const packet = encodeConnack5(reason, limits)
+    // [MQTT-3.2.2-19]: no reason string where it does not fit.
+    return packet.length <= this.#connect.maximumPacketSize
+      ? packet
+      : encodeConnack5({ code: reason.code }, limits)
+  }
+
+  #publish(bytes: Buffer, frame: Frame, body: Buffer): Buffer | null {
+    const packet = this.#connect.version === 5 ? encodePublish5(bytes[0] as number, body) : bytes
+    // [MQTT-3.1.2-25]: what the client cannot take counts as delivered.
+    if (packet.length > this.#connect.maximumPacketSize) return null
+    if ((frame.flags & 0x06) === 0) return packet
+    return this.window.admit(body.readUInt16BE(2 + body.readUInt16BE(0)), packet)
+  }
+
+  #ack(is: AckPacket['is'], packetId: number): Buffer | null {
+    if (is === 'pubcomp' && this.#endedEarly.delete(packetId)) return null
+    this.#unanswered.delete(packetId)
+    const reason = this.publishReasons.get(packetId)
+    this.publishReasons.delete(packetId)
+    if (this.#connect.version !== 5) return encodeAck5(is, packetId, undefined)
+    if (is === 'pubrec' && reason && reason.code >= 0x80) this.#endEarly(packetId)
+    const packet = encodeAck5(
+      is,
+      packetId,
+      this.#connect.wantsProblemInformation ? reason : withoutText(reason),
+    )
+    // [MQTT-3.4.2-2]: no reason string where it does not fit.
+    return packet.length <= this.#connect.maximumPacketSize
+      ? packet
+      : encodeAck5(is, packetId, withoutText(reason))
+  }
+
+  /** A PUBREC with a reason of 0x80 or more is the last word, section 4.3.3. */
+  #endEarly(packetId: number): void {
+    this.#unreleased.delete(packetId)
+    this.#endedEarly.add(packetId)
+    this.#releaseInEngine(packetId)
+  }
+
+  /** The engine answers each filter once; the client wants a code for each that it sent, [MQTT-3.8.4-5]. */
+  #suback(packetId: number, granted: Buffer): Buffer {
+    const topicFilters = this.subscribes.get(packetId) ?? []
+    this.subscribes.delete(packetId)
+    const codeOf = new Map<string, number>()
+    let i = 0
+    for (const topicFilter of new Set(topicFilters)) {
+      const code = granted[i++] ?? 0x80
+      if (code < 0x80) this.#subscribed.add(topicFilter)
+      codeOf.set(topicFilter, code < 0x80 ? code : this.#filterReason(topicFilter))
+    }
+    const codes = topicFilters.map((topicFilter) => codeOf.get(topicFilter) ?? 0x80)
+    for (const topicFilter of topicFilters) this.filterReasons.delete(topicFilter)
+    return this.#connect.version === 5
+      ? encodeFilterAck5(TYPE.suback, packetId, codes)
+      : encodeSuback(packetId, codes)
+  }
+
+  #filterReason(topicFilter: string): number {
+    if (this.#connect.version !== 5) return 0x80
+    return this.filterReasons.get(topicFilter) ?? REASON.notAuthorized
+  }
+
+  #unsuback(packetId: number, bytes: Buffer): Buffer {
+    const topicFilters = this.unsubscribes.get(packetId) ?? []
+    this.unsubscribes.delete(packetId)
+    const codes = topicFilters.map((topicFilter) =>
+      this.#subscribed.delete(topicFilter) ? REASON.success : REASON.noSubscriptionExisted,
+    )
+    return this.#connect.version === 5 ? encodeFilterAck5(TYPE.unsuback, packetId, codes) : bytes
+  }
+}
+
+function withoutText(reason: Reason | undefined): Reason | undefined {
+  return reason && { code: reason.code }
+}
+
+// A phone has a handful of events on the way; a hundred bounds what one connection can keep unacknowledged.
+const WINDOW_MAX = 100
+// The engine is ours: its packets are as large as they are.
+const NO_LIMIT = Number.POSITIVE_INFINITY
