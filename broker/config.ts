@@ -1,0 +1,245 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { LOG_LEVELS } from '../ops/log.js'
+import { addressOf } from '../store/redis/connection.js'
+
+/** A port to listen on; 0 = any free one, null = none. */
+export type Port = number | null
+
+export type Config = Readonly<ReturnType<typeof assemble>>
+
+/**
+ * Reads the whole environment once. `NAME_FILE` names a file that holds the value of NAME, for secrets.
+ *
+ * @throws ConfigError that names every variable that is wrong and what is wrong with it, never its value.
+ */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const problems: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [name, { schema, fallback }] of Object.entries(SETTINGS)) {
+    try {
+      const text = readValue(environment, name) ?? fallback
+      if (text === undefined) continue
+      const parsed = schema.safeParse(text)
+      if (parsed.success) values[name] = parsed.data
+      else problems.push(`${name}: ${parsed.error.issues[0]?.message}`)
+    } catch (error) {
+      problems.push(`${name}_FILE: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+    }
+  }
+  if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) {
+    problems.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither')
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(assemble(values as Values))
+}
+
+/** A setting that cannot be used; one line that says which and why. */
+export class ConfigError extends Error {
+  constructor(readonly problems: string[]) {
+    super(problems.join('; '))
+  }
+}
+
+interface Setting {
+  schema: z.ZodType
+  fallback?: string
+  about: string
+}
+
+const setting = <Schema extends z.ZodType>(schema: Schema, fallback: string | undefined, about: string) => ({
+  schema,
+  about,
+  ...(fallback === undefined ? {} : { fallback }),
+})
+
+const port = z
+  .string()
+  .regex(/^(off|\d{1,5})$/, 'is a port number, 0 for any free one, or off')
+  .transform((text) => (text === 'off' ? null : Number(text)))
+  .refine((value) => value === null || value <= 65_535, 'is a port number up to 65535')
+
+const whole = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,12}$/, 'is a whole number')
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `is from ${least} to ${most}`)
+
+const redisUrl = z.string().refine((url) => {
+  try {
+    return addressOf(url) !== null
+  } catch {
+    return false
+  }
+}, 'is redis://, rediss:// or the path of a unix socket')
+
+/** Every variable: what it takes, what it is without one, what it is for and why. docs/configuration.md is made from this. */
+export const SETTINGS = {
+  HOST: setting(z.string().min(1), '0.0.0.0', 'Address that MQTT, WebSocket and HTTP listen on.'),
+  MQTT_PORT: setting(port, '1883', 'MQTT over TCP. `0` is any free port, `off` is none; so for every port.'),
+  MQTTS_PORT: setting(port, '8883', 'MQTT over TLS.'),
+  HTTP_PORT: setting(port, '8080', 'HTTP, and WebSocket on `/mqtt` and `/ws`.'),
+  HTTPS_PORT: setting(port, '8443', 'HTTPS, and secure WebSocket on `/mqtt` and `/ws`.'),
+  ADMIN_HOST: setting(
+    z.string().min(1),
+    '127.0.0.1',
+    'Address of the admin port. It has no login: keep it away from the internet.',
+  ),
+  ADMIN_PORT: setting(port, '9090', '`/metrics`, `/healthz`, `/readyz`.'),
+  TLS_CERT_FILE: setting(
+    z.string().min(1),
+    undefined,
+    'Certificate chain, PEM. Without one a self-signed pair is made in `DATA_DIR`, with a warning: clients in the field will not trust it.',
+  ),
+  TLS_KEY_FILE: setting(z.string().min(1), undefined, 'Its private key, PEM.'),
+  APPS_FILE: setting(
+    z.string().min(1),
+    undefined,
+    'Apps and their secrets, `DATA_DIR/apps.json` by default; made with a demo app when absent. Read again when it changes and on SIGHUP.',
+  ),
+  DATA_DIR: setting(
+    z.string().min(1),
+    './data',
+    'Where the broker keeps what it makes: the embedded store, the demo app, the self-signed certificate.',
+  ),
+  REDIS_URL: setting(
+    redisUrl,
+    undefined,
+    '`redis://`, `rediss://` or the path of a unix socket. Without it the embedded store is used: one node, one disk.',
+  ),
+  LOG_LEVEL: setting(
+    z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`),
+    'info',
+    'Least important level that is logged.',
+  ),
+  TELEMETRY_RATE: setting(
+    whole(1, 1_000_000),
+    '20',
+    'Telemetry messages a second of one connection, on average. A phone sends one every few seconds; what comes faster is read more slowly, never dropped.',
+  ),
+  TELEMETRY_BURST: setting(
+    whole(1, 1_000_000),
+    '100',
+    'Telemetry messages that may come at once: what a phone gathered in a tunnel.',
+  ),
+  SESSIONS_PER_USER: setting(
+    whole(1, 1_000),
+    '4',
+    'Sessions one user may have at a time; the oldest goes. A phone, its reconnect, a tablet and a test. `1` is the take-over of plain brokers.',
+  ),
+  SUBSCRIPTIONS_PER_SESSION: setting(
+    whole(1, 1_000),
+    '20',
+    'Topic filters of one session. The SDK has at most four.',
+  ),
+  PACKET_BYTES_MAX: setting(
+    whole(1_024, 16_777_216),
+    '65536',
+    'Largest packet after CONNECT. An SOS with every field is below 4 KiB.',
+  ),
+  CONNECT_BYTES_MAX: setting(
+    whole(512, 1_048_576),
+    '4096',
+    'Largest CONNECT. Identifier, username and hash need below 1 KiB, and nobody has logged in yet.',
+  ),
+  CONNECT_TIMEOUT_MS: setting(
+    whole(100, 600_000),
+    '5000',
+    'Time from accept to a whole CONNECT (and for the TLS handshake), in milliseconds. A bad mobile network needs about two seconds.',
+  ),
+  BACKLOG_BYTES_MAX: setting(
+    whole(16_384, 1_073_741_824),
+    '262144',
+    'Bytes that may wait for a client that does not read, before its connection ends. About 500 events.',
+  ),
+  LOGIN_FAILURES_PER_IDENTITY: setting(
+    whole(1, 1_000_000),
+    '10',
+    'Failed logins a minute of one identity from one address; more are refused unread. A phone with an old hash makes 15.',
+  ),
+  LOGIN_FAILURES_PER_ADDRESS: setting(
+    whole(1, 10_000_000),
+    '1000',
+    'Failed logins a minute from one address (IPv6: one /64). High, because a mobile operator puts thousands of phones behind one address.',
+  ),
+  LIMIT_LOOPBACK: setting(
+    z.enum(['true', 'false'], 'is true or false').transform((text) => text === 'true'),
+    'false',
+    'Whether limits by address also count loopback addresses; for tests.',
+  ),
+  TELEMETRY_PER_APP: setting(
+    whole(100, 100_000_000),
+    '100000',
+    'Telemetry messages kept per app; the oldest go. At 300 bytes each, 30 MB.',
+  ),
+  EVENTS_PER_APP: setting(
+    whole(1_000, 100_000_000),
+    '100000',
+    'Lifecycle events kept per app; the oldest go. They are the story of every incident.',
+  ),
+  REPORT_KEYS_PER_USER: setting(
+    whole(10, 10_000),
+    '500',
+    'Times of reports remembered per user, so that one that arrives twice counts once.',
+  ),
+  RETENTION_DAYS: setting(
+    whole(1, 36_500),
+    '365',
+    'Days that Redis keeps a closed incident, a last position and the times of reports.',
+  ),
+} satisfies Record<string, Setting>
+
+type Values = { [Name in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Name]['schema']> }
+
+function assemble(values: Values) {
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values
+  return {
+    host: values.HOST,
+    ports: {
+      mqtt: values.MQTT_PORT,
+      mqtts: values.MQTTS_PORT,
+      http: values.HTTP_PORT,
+      https: values.HTTPS_PORT,
+    } as Record<'mqtt' | 'mqtts' | 'http' | 'https', Port>,
+    admin: { host: values.ADMIN_HOST, port: values.ADMIN_PORT as Port },
+    tls: certFile === undefined || keyFile === undefined ? null : { certFile, keyFile },
+    appsFile: (values.APPS_FILE as string | undefined) ?? join(values.DATA_DIR, 'apps.json'),
+    dataDir: values.DATA_DIR,
+    redisUrl: values.REDIS_URL as string | undefined,
+    logLevel: values.LOG_LEVEL,
+    gate: {
+      connectBytesMax: values.CONNECT_BYTES_MAX,
+      connectTimeoutMs: values.CONNECT_TIMEOUT_MS,
+      packetBytesMax: values.PACKET_BYTES_MAX,
+      telemetryRate: values.TELEMETRY_RATE,
+      telemetryBurst: values.TELEMETRY_BURST,
+    },
+    sessions: {
+      perUser: values.SESSIONS_PER_USER,
+      subscriptionsMax: values.SUBSCRIPTIONS_PER_SESSION,
+      backlogBytesMax: values.BACKLOG_BYTES_MAX,
+    },
+    throttle: {
+      failuresPerIdentity: values.LOGIN_FAILURES_PER_IDENTITY,
+      failuresPerAddress: values.LOGIN_FAILURES_PER_ADDRESS,
+      limitLoopback: values.LIMIT_LOOPBACK,
+    },
+    retention: {
+      telemetryPerApp: values.TELEMETRY_PER_APP,
+      eventsPerApp: values.EVENTS_PER_APP,
+      reportKeysPerUser: values.REPORT_KEYS_PER_USER,
+      days: values.RETENTION_DAYS,
+    },
+  }
+}
+
+/** NAME itself, else the content of the file that NAME_FILE names. An empty value counts as none. */
+function readValue(environment: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = environment[name]?.trim()
+  if (value) return value
+  const file = environment[`${name}_FILE`]
+  if (!file || `${name}_FILE` in SETTINGS) return undefined
+  return readFileSync(file, 'utf8').trim() || undefined
+}

@@ -1,0 +1,138 @@
+import { createServer as createHttpServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createTcpServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
+import type { Log } from '../ops/log.js'
+import type { Metrics } from '../ops/metrics.js'
+import type { Port } from './config.js'
+import { Gate } from './gate/gate.js'
+import type { GateLimits, Transport } from './gate/gate.js'
+import { acceptWebSockets } from './websocket.js'
+
+export interface ListenersOptions {
+  host: string
+  ports: Record<'mqtt' | 'mqtts' | 'http' | 'https', Port>
+  certificate: { cert: Buffer; key: Buffer }
+  limits: GateLimits
+  isPaced: (topicName: string) => boolean
+  /** A connection whose CONNECT passed the gate. */
+  onConnect: (gate: Gate) => void
+  onRequest: RequestListener
+  log: Log
+  metrics: Metrics
+}
+
+/** Real ports of the listeners that are open. */
+export type OpenPorts = Partial<Record<'mqtt' | 'mqtts' | 'http' | 'https', number>>
+
+/** tcp, tls, http+ws, https+wss: every byte stream that comes in is put behind a gate of its own. */
+export function createListeners(options: ListenersOptions) {
+  const { host, ports, certificate, limits, log, metrics } = options
+  const tls = { ...certificate, minVersion: 'TLSv1.2' as const, handshakeTimeout: limits.connectTimeoutMs }
+  const gates = new Set<Gate>()
+  const nextSessionId = createSessionIds()
+
+  function open(wire: Duplex, transport: Transport, { remoteAddress, remotePort }: Socket): void {
+    if (remoteAddress === undefined) return void wire.destroy() // it left before it was accepted
+    const gate = new Gate({
+      wire,
+      origin: { transport, address: remoteAddress, port: remotePort ?? 0 },
+      sessionId: nextSessionId(),
+      limits,
+      isPaced: options.isPaced,
+      onConnect: options.onConnect,
+      onViolation: ({ sessionId, origin }, { clause, message }) => {
+        metrics.violations.inc({ clause })
+        log.warn({ sessionId, ...origin, clause, reason: message }, 'connection ended: protocol violated')
+      },
+    })
+    gates.add(gate)
+    metrics.connections.inc({ transport })
+    gate.once('close', () => {
+      gates.delete(gate)
+      metrics.connections.dec({ transport })
+    })
+  }
+
+  const acceptSocket = (transport: Transport) => (socket: Socket) => {
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+    open(socket, transport, socket)
+  }
+  const acceptStream = (transport: Transport) => (wire: Duplex, request: IncomingMessage) => {
+    request.socket.setNoDelay(true)
+    request.socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+    open(wire, transport, request.socket)
+  }
+
+  const http = createHttpServer(options.onRequest)
+  const https = createHttpsServer(tls, options.onRequest)
+  acceptWebSockets(http, { frameBytesMax: limits.packetBytesMax, onConnection: acceptStream('ws') })
+  acceptWebSockets(https as unknown as HttpServer, {
+    frameBytesMax: limits.packetBytesMax,
+    onConnection: acceptStream('wss'),
+  })
+  const servers: Record<keyof OpenPorts, Server> = {
+    mqtt: createTcpServer(acceptSocket('tcp')),
+    mqtts: createTlsServer(tls, acceptSocket('tls')),
+    http,
+    https,
+  }
+  servers.mqtts.on('tlsClientError', (error: Error) =>
+    log.debug({ reason: error.message }, 'tls handshake failed'),
+  )
+  https.on('tlsClientError', (error: Error) => log.debug({ reason: error.message }, 'tls handshake failed'))
+
+  return {
+    /** @throws with the variable and the reason when a port cannot be opened. */
+    async start(): Promise<OpenPorts> {
+      const opened: OpenPorts = {}
+      for (const name of ['mqtt', 'mqtts', 'http', 'https'] as const) {
+        const port = ports[name]
+        if (port !== null)
+          opened[name] = await listen(servers[name], host, port, `${name.toUpperCase()}_PORT`)
+      }
+      return opened
+    },
+    /** Takes no new connections from here on. */
+    stopAccepting(): void {
+      for (const server of Object.values(servers)) server.close()
+      http.closeIdleConnections()
+      https.closeIdleConnections()
+    },
+    /** Ends what is still open. */
+    stop(): void {
+      for (const gate of gates) gate.destroy()
+      http.closeAllConnections()
+      https.closeAllConnections()
+    },
+  }
+}
+
+/** @throws with the variable and the reason when the port cannot be opened. */
+export async function listen(server: Server, host: string, port: number, variable: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`
+      reject(new Error(`${variable}: port ${port} on ${host} ${why}`, { cause: error }))
+    })
+    server.listen({ host, port, backlog: BACKLOG }, resolve)
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** Never the same twice, in this process or another: in Redis one names a QoS 2 handshake. */
+function createSessionIds(): () => string {
+  const process = crypto.randomUUID().slice(0, 13)
+  let count = 0
+  return () => `${process}-${(count++).toString(36)}`
+}
+
+// Finds phones that vanished although their keep alive is 0; the kernel asks, so it costs us nothing.
+const TCP_KEEP_ALIVE_MS = 60_000
+// After a restart every phone comes back within two seconds.
+const BACKLOG = 4_096

@@ -1,0 +1,67 @@
+import { createLog } from '../ops/log.js'
+import { ConfigError, readConfig } from './config.js'
+import type { Config } from './config.js'
+import { startService } from './service.js'
+import type { Service } from './service.js'
+import { welcome } from './welcome.js'
+
+/** Environment → config → service → signals → exit code. */
+async function main(): Promise<void> {
+  const isTerminal = process.stdout.isTTY === true
+  const config = readConfigOrExit(isTerminal)
+  const { log, flush } = createLog({ level: config.logLevel, isTerminal })
+  process.on('exit', flush)
+  // A mistake of ours: nothing may go on as if it had not happened. The container starts us again.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught exception')
+    process.exit(70)
+  })
+
+  let service: Service
+  try {
+    service = await startService(config, log)
+  } catch (error) {
+    log.fatal((error as Error).message)
+    process.exit(1)
+  }
+  stopOnSignals(service, log)
+  process.on('SIGHUP', () => service.apps.reload())
+  log.info({ ...service.ports, store: config.redisUrl === undefined ? 'embedded' : 'redis' }, 'ready')
+  if (isTerminal) process.stdout.write(welcome(service, config))
+}
+
+function stopOnSignals(service: Service, log: ReturnType<typeof createLog>['log']): void {
+  let isStopping = false
+  const stop = async (signal: string) => {
+    if (isStopping) return
+    isStopping = true
+    log.info({ signal }, 'stopping')
+    const limit = setTimeout(() => {
+      log.error('not everything could be closed in time')
+      process.exit(1)
+    }, STOP_LIMIT_MS)
+    await service.stop()
+    clearTimeout(limit)
+    log.info('stopped')
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => void stop('SIGINT'))
+}
+
+function readConfigOrExit(isTerminal: boolean): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const { log, flush } = createLog({ level: 'info', isTerminal })
+    log.fatal({ problems: error.problems }, error.message)
+    flush()
+    process.exit(1)
+  }
+}
+
+/** Container engines kill after 10 s; what was acknowledged is stored already. */
+const STOP_LIMIT_MS = 9_500
+
+await main()

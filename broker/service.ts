@@ -1,0 +1,181 @@
+import { mkdirSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
+import type { AppRegistry } from '../auth/apps.js'
+import { createLogin } from '../auth/login.js'
+import { createLoginThrottle } from '../auth/throttle.js'
+import { isTelemetryTopic } from '../auth/topics.js'
+import { createSosHandler } from '../handlers/sos.js'
+import { createTelemetryHandler } from '../handlers/telemetry.js'
+import { createAdminServer } from '../ops/admin.js'
+import type { Health } from '../ops/admin.js'
+import type { Log } from '../ops/log.js'
+import { createMetrics } from '../ops/metrics.js'
+import { openEmbeddedStore } from '../store/embedded/embedded-store.js'
+import type { Commands } from '../store/redis/connection.js'
+import { openRedisStore } from '../store/redis/redis-store.js'
+import type { Store } from '../store/store.js'
+import { ensureSelfSigned, readCertificate } from './certificate.js'
+import type { Config } from './config.js'
+import { createEventDelivery } from './deliver-event.js'
+import { createEngine } from './engine.js'
+import { createEnginePersistence } from './engine-persistence.js'
+import { createListeners, listen } from './listeners.js'
+import type { OpenPorts } from './listeners.js'
+import { createSessions } from './sessions.js'
+
+/** What runs once everything is open. */
+export interface Service {
+  ports: OpenPorts & { admin?: number }
+  apps: AppRegistry
+  certFile: string
+  /** Whether this start made the apps file. */
+  isFirstStart: boolean
+  /** Takes no new connections, lets what is under way be acknowledged, and closes everything in reverse. */
+  stop(): Promise<void>
+}
+
+/**
+ * Builds every part, in the order in which each needs the others, and opens the ports last.
+ *
+ * @throws with one line that names the setting when something cannot be opened; what was open is closed again.
+ */
+export async function startService(config: Config, log: Log): Promise<Service> {
+  const closers: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (const close of closers.toReversed()) await close()
+  }
+  try {
+    return await openEverything(config, log, closers, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function openEverything(
+  config: Config,
+  log: Log,
+  closers: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<Service> {
+  const metrics = createMetrics()
+  makeDataDir(config.dataDir)
+  const isFirstStart = named('APPS_FILE', () => ensureDemoApp(config.appsFile))
+  const tlsFiles = config.tls ?? (await ensureSelfSigned(config.dataDir))
+  const certificate = readCertificate(tlsFiles)
+  if (!config.tls)
+    log.warn({ certFile: tlsFiles.certFile }, 'TLS certificate is self-signed: phones will not trust it')
+
+  const apps = named('APPS_FILE', () => openAppRegistry({ file: config.appsFile, log }))
+  closers.push(() => apps.stop())
+  const { store, redis } = await openStore(config, log)
+  closers.push(() => store.stop())
+  let isStopping = false
+  const admin = createAdminServer({ metrics, health: () => readHealth(store, isStopping) })
+  closers.push(() => closeServer(admin))
+  const durability = await store.durability()
+  log[durability.isDurable ? 'info' : 'warn']({ store: redis ? 'redis' : 'embedded' }, durability.explanation)
+
+  const sessions = createSessions(config.sessions)
+  const clock = { now: () => new Date() }
+  const engine = await createEngine({
+    login: createLogin({ apps, throttle: createLoginThrottle(config.throttle) }),
+    handlers: {
+      sos: createSosHandler({ incidents: store.incidents, clock }),
+      telemetry: createTelemetryHandler({ telemetry: store.telemetry, clock }),
+    },
+    sessions,
+    subscriptionsMax: config.sessions.subscriptionsMax,
+    persistence: createEnginePersistence(redis),
+    log,
+    metrics,
+  })
+  closers.push(() => engine.stop())
+  const deliver = createEventDelivery({
+    sessions,
+    backlogBytesMax: config.sessions.backlogBytesMax,
+    log,
+    metrics,
+  })
+  await store.events.follow(() => apps.appIds(), deliver)
+
+  const listeners = createListeners({
+    host: config.host,
+    ports: config.ports,
+    certificate,
+    limits: config.gate,
+    isPaced: isTelemetryTopic,
+    onConnect: (gate) => engine.handle(gate),
+    onRequest: (_request, response) => {
+      const body = { error: { code: 'not_found', message: 'no such path' } }
+      response.writeHead(404, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    },
+    log,
+    metrics,
+  })
+  closers.push(() => listeners.stop())
+  closers.push(() => listeners.stopAccepting())
+  const ports: Service['ports'] = await listeners.start()
+  if (config.admin.port !== null)
+    ports.admin = await listen(admin, config.admin.host, config.admin.port, 'ADMIN_PORT')
+  return {
+    ports,
+    apps,
+    certFile: tlsFiles.certFile,
+    isFirstStart,
+    stop() {
+      isStopping = true
+      return closeAll()
+    },
+  }
+}
+
+async function openStore(config: Config, log: Log): Promise<{ store: Store; redis: Commands | undefined }> {
+  const { redisUrl: url, retention } = config
+  if (url === undefined) {
+    const directory = join(config.dataDir, 'store')
+    return { store: named('DATA_DIR', () => openEmbeddedStore({ directory, retention })), redis: undefined }
+  }
+  try {
+    const store = await openRedisStore({ url, retention, log })
+    return { store, redis: store.connection }
+  } catch (error) {
+    throw new Error(`REDIS_URL: Redis cannot be reached (${(error as Error).message})`, { cause: error })
+  }
+}
+
+async function readHealth(store: Store, isStopping: boolean): Promise<Health> {
+  if (isStopping) return { isReady: false, reasons: ['the broker is stopping'] }
+  try {
+    await store.ping()
+    const { explanation } = await store.durability()
+    return { isReady: true, reasons: [explanation] }
+  } catch (error) {
+    return { isReady: false, reasons: [`the store does not answer (${(error as Error).message})`] }
+  }
+}
+
+function makeDataDir(dataDir: string): void {
+  named('DATA_DIR', () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }))
+}
+
+/** Says which variable was at fault. */
+function named<Result>(variable: string, open: () => Result): Result {
+  try {
+    return open()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new Error(`${variable}: ${code === undefined ? message : `cannot be used (${code})`}`, {
+      cause: error,
+    })
+  }
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

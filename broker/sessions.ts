@@ -1,0 +1,55 @@
+import type { Principal } from '../auth/login.js'
+import type { IdForm, User } from '../store/user.js'
+import type { Gate } from './gate/gate.js'
+
+/** One logged-in connection. */
+export interface Session {
+  sessionId: string
+  principal: Principal
+  gate: Gate
+  /** Topic filters as the client wrote them, and the form in which each names the user. */
+  filters: Map<string, IdForm>
+  /** Hands a message of QoS 1 to the engine for this client. */
+  publish(topicName: string, payload: string): void
+}
+
+export type Sessions = ReturnType<typeof createSessions>
+
+/** Who is connected to this node: (app, user) → sessions, oldest first. Client identifiers play no part. */
+export function createSessions({ perUser }: { perUser: number }) {
+  const byUser = new Map<string, Session[]>()
+  let count = 0
+  return {
+    /** Adds a session and returns those that have to go for it. */
+    add(session: Session): Session[] {
+      const key = keyOf(session.principal)
+      const sessions = byUser.get(key) ?? []
+      sessions.push(session)
+      byUser.set(key, sessions)
+      count++
+      return sessions.slice(0, Math.max(0, sessions.length - perUser))
+    },
+    remove(session: Session): void {
+      const key = keyOf(session.principal)
+      const sessions = byUser.get(key) ?? []
+      const left = sessions.filter((other) => other !== session)
+      count -= sessions.length - left.length
+      if (left.length > 0) byUser.set(key, left)
+      else byUser.delete(key)
+    },
+    of(user: Pick<User, 'appId' | 'userId'>): readonly Session[] {
+      return byUser.get(keyOf(user)) ?? []
+    },
+    all(): Session[] {
+      return [...byUser.values()].flat()
+    },
+    get count(): number {
+      return count
+    },
+  }
+}
+
+// A user id is a UUID, so the last colon divides whatever the app id holds.
+function keyOf({ appId, userId }: Pick<User, 'appId' | 'userId'>): string {
+  return `${appId}:${userId}`
+}

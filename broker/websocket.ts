@@ -1,0 +1,78 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import createWebSocketStream from 'websocket-stream/stream.js'
+import { WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
+
+/** Older SDKs connect to /ws, newer ones to /mqtt. */
+const PATHS = new Set(['/mqtt', '/ws'])
+/** `mqtt` is the name of the specification; the others are what clients offer beside it or instead. */
+const SUB_PROTOCOLS = ['mqtt', 'mqttv5', 'mqttv3.1']
+
+/**
+ * Answers WebSocket upgrades on an HTTP server and hands each connection over as a byte stream.
+ * Frames are at most `frameBytesMax` bytes.
+ */
+export function acceptWebSockets(
+  server: Server,
+  options: { frameBytesMax: number; onConnection: (wire: Duplex, request: IncomingMessage) => void },
+): void {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // One packet may span frames and one frame may hold several; a frame larger than any packet is abuse.
+    maxPayload: options.frameBytesMax,
+    // Compression would cost every connection its window and open us to bombs.
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: (offered) => SUB_PROTOCOLS.find((name) => offered.has(name)) ?? false,
+  })
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    if (!PATHS.has(pathOf(request))) return refuse(socket, 404, 'Not Found')
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+    // [MQTT-6.0.0-3]
+    if (!offered.some((name) => SUB_PROTOCOLS.includes(name))) return refuse(socket, 400, 'Bad Request')
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      options.onConnection(toWire(webSocket), request),
+    )
+  })
+}
+
+/**
+ * websocket-stream with what it lacks: pausing stops the socket, destroying ends it for sure, and a text
+ * frame ends the connection, [MQTT-6.0.0-1].
+ */
+function toWire(webSocket: WebSocket): Duplex {
+  const wire = createWebSocketStream(webSocket)
+  const { pause, resume, destroy } = wire
+  wire.pause = () => {
+    if (webSocket.readyState === webSocket.OPEN) webSocket.pause()
+    return pause.call(wire)
+  }
+  wire.resume = () => {
+    if (webSocket.readyState === webSocket.OPEN) webSocket.resume()
+    return resume.call(wire)
+  }
+  wire.destroy = (error) => {
+    webSocket.close()
+    setTimeout(() => webSocket.terminate(), CLOSE_LIMIT_MS).unref()
+    return destroy.call(wire, error)
+  }
+  webSocket.on('message', (_data, isBinary) => {
+    if (!isBinary) webSocket.close(UNSUPPORTED_DATA, 'MQTT comes in binary frames')
+  })
+  return wire
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0] as string
+}
+
+function refuse(socket: Duplex, status: number, text: string): void {
+  socket.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+/** A peer that does not answer a close frame within a second is gone. */
+const CLOSE_LIMIT_MS = 1_000
+/** RFC 6455, section 7.4.1. */
+const UNSUPPORTED_DATA = 1003
