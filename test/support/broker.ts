@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+import { signUser } from '../../auth/identity.js'
+
+/** The project's folder, from dist/test/support. */
+export const root = new URL('../../..', import.meta.url).pathname
+const mainFile = join(root, 'dist/broker/main.js')
+
+export type LogLine = Record<string, unknown> & { msg?: string }
+
+export interface Broker {
+  ports: { mqtt: number; mqtts: number; http: number; https: number; admin: number }
+  dataDir: string
+  caFile: string
+  child: ChildProcess
+  /** Every log line so far. */
+  log: LogLine[]
+  /** Resolves with the first log line, past or future, that fits. */
+  logged(fits: (line: LogLine) => boolean): Promise<LogLine>
+  /** username and password of a user of the demo app (or of `appId` with `secret`). */
+  credentials(externalUserId: string, appId?: string, secret?: string): Credentials
+  /** Sends the signal and resolves with the exit code (null when killed). */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+export interface Credentials {
+  username: string
+  password: string
+  externalUserId: string
+  appId: string
+}
+
+/**
+ * A real broker in a process of its own, on free ports, with a fresh data directory unless one is given.
+ * It is stopped, and a directory made here removed, when the test ends.
+ */
+export async function startBroker(
+  t: Test,
+  { env = {}, dataDir }: { env?: NodeJS.ProcessEnv; dataDir?: string } = {},
+): Promise<Broker> {
+  const directory = dataDir ?? temporaryDirectory(t)
+  const child = spawnBroker({ DATA_DIR: directory, ...env })
+  const log: LogLine[] = []
+  const waiting: { fits: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = []
+  let errors = ''
+  child.stderr?.on('data', (chunk: Buffer) => (errors += chunk))
+  createInterface({ input: child.stdout! }).on('line', (text) => {
+    const line = JSON.parse(text) as LogLine
+    log.push(line)
+    for (const waiter of waiting.filter(({ fits }) => fits(line))) waiter.resolve(line)
+  })
+  const exited = once(child, 'close')
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await exited
+  })
+  const logged = (fits: (line: LogLine) => boolean) => {
+    const past = log.find(fits)
+    return past ? Promise.resolve(past) : new Promise<LogLine>((resolve) => waiting.push({ fits, resolve }))
+  }
+  const ready = await Promise.race([logged(({ msg }) => msg === 'ready'), exited.then(() => null)])
+  if (!ready) throw new Error(`the broker did not start: ${JSON.stringify(log.at(-1))} ${errors}`)
+  return {
+    ports: ready as unknown as Broker['ports'],
+    dataDir: directory,
+    caFile: join(directory, 'tls/cert.pem'),
+    child,
+    log,
+    logged,
+    credentials(
+      externalUserId,
+      appId = 'demo-app',
+      secret = demoSecret(env.APPS_FILE ?? join(directory, 'apps.json'), appId),
+    ) {
+      return {
+        username: `sdk:${appId}:${externalUserId}`,
+        password: signUser(secret, externalUserId),
+        externalUserId,
+        appId,
+      }
+    },
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      await exited
+      return child.exitCode
+    },
+  }
+}
+
+/** Starts the broker's process on free ports; for tests of what happens when it cannot start. */
+export function spawnBroker(env: NodeJS.ProcessEnv, nodeOptions: string[] = []): ChildProcess {
+  const anyPorts = {
+    HOST: '127.0.0.1',
+    MQTT_PORT: '0',
+    MQTTS_PORT: '0',
+    HTTP_PORT: '0',
+    HTTPS_PORT: '0',
+    ADMIN_PORT: '0',
+  }
+  return spawn(process.execPath, [...nodeOptions, mainFile], {
+    env: { PATH: process.env.PATH, ...anyPorts, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+/** Runs a broker that is expected to give up: its exit code and what it wrote to standard output. */
+export async function runBrokerToItsEnd(
+  env: NodeJS.ProcessEnv,
+): Promise<{ code: number | null; output: string }> {
+  const child = spawnBroker(env)
+  let output = ''
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk))
+  child.stderr?.on('data', (chunk: Buffer) => (output += chunk))
+  await once(child, 'close')
+  return { code: child.exitCode, output }
+}
+
+/** A directory of its own for a test, removed when the test ends. */
+export function temporaryDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'connect-broker-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function demoSecret(appsFile: string, appId: string): string {
+  const { apps } = JSON.parse(readFileSync(appsFile, 'utf8')) as {
+    apps: { appId: string; secrets: string[] }[]
+  }
+  const secret = apps.find((app) => app.appId === appId)?.secrets[0]
+  if (secret === undefined) throw new Error(`no app ${appId} in ${appsFile}`)
+  return secret
+}
