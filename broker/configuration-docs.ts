@@ -1,0 +1,45 @@
+import { SETTINGS } from './config.js'
+
+/** docs/configuration.md, made from the settings themselves; `npm run docs` writes it and a test compares it. */
+export function renderConfigurationDocs(): string {
+  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
+    const fallback = 'fallback' in setting ? `\`${setting.fallback}\`` : '–'
+    return `| \`${name}\` | ${fallback} | ${setting.about} |`
+  })
+  return `${INTRODUCTION}\n| variable | default | what for, and why this value |\n|---|---|---|\n${rows.join('\n')}\n${FIXED}`
+}
+
+const INTRODUCTION = `# Configuration
+
+Made from \`broker/config.ts\` by \`npm run docs\`; do not edit.
+
+The broker is configured by environment variables, read once at the start. \`NAME_FILE\` reads the value of
+\`NAME\` from a file, which is how secrets such as a \`REDIS_URL\` with a password should come in. A value that
+cannot be used ends the start with exit code 1 and one line that names the variable, never its value.
+`
+
+const FIXED = `
+## Limits that are not settings
+
+| limit | value | where | why |
+|---|---|---|---|
+| levels of a topic | 10 | \`broker/gate/packets.ts\` | no topic of ours has more than three |
+| bytes of a topic | 255 | \`broker/gate/packets.ts\` | an encoded external id fits; longer ones are attacks on whatever splits topics |
+| bytes of an external user id | 255 | \`auth/identity.ts\` | a topic that names the user must fit |
+| live secrets of an app | 2 | \`auth/apps.ts\` | old and new while rotating; every login does the work for both, so that none shows in the time it takes |
+| unacknowledged events of a session | 100, or the client's Receive Maximum | \`broker/gate/outbound.ts\` | the rest waits, within \`BACKLOG_BYTES_MAX\` |
+| held telemetry of a connection | 64 KiB | \`broker/gate/gate.ts\` | what an SOS of the same client can overtake; behind it the socket is read no further |
+| time for an answer while a connection closes | 5 s | \`broker/gate/gate.ts\` | a stop of the broker must end within 10 s |
+| time for a client to read its last packet | 1 s | \`broker/gate/gate.ts\` | who has not read it by then never will |
+| answer of Redis | 3 s | \`store/redis/connection.ts\` | only this notices a Redis that neither answers nor closes |
+
+## The apps file
+
+\`\`\`json
+{ "apps": [{ "appId": "demo-app", "secrets": ["…"], "disabled": false }] }
+\`\`\`
+
+One entry per app. While a secret is rotated both stand in \`secrets\`, the new one last (\`npm run -s sign\` uses the
+last). \`"disabled": true\` refuses every user of the app. The file is read again within a second after it changed and
+on SIGHUP; one that is broken leaves the apps as they were and says so in the log.
+`
