@@ -68,8 +68,14 @@ export function createListeners(options: ListenersOptions) {
     open(wire, transport, request.socket)
   }
 
-  const http = createHttpServer(options.onRequest)
-  const https = createHttpsServer(tls, options.onRequest)
+  const httpLimits = {
+    headersTimeout: limits.connectTimeoutMs,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  }
+  const http = createHttpServer(httpLimits, options.onRequest)
+  const https = createHttpsServer({ ...tls, ...httpLimits }, options.onRequest)
   acceptWebSockets(http, { frameBytesMax: limits.packetBytesMax, onConnection: acceptStream('ws') })
   acceptWebSockets(https as unknown as HttpServer, {
     frameBytesMax: limits.packetBytesMax,
@@ -132,6 +138,10 @@ function createSessionIds(): () => string {
   return () => `${process}-${(count++).toString(36)}`
 }
 
+// A whole request of an SDK is a few KiB; a mobile network brings that in less.
+const REQUEST_TIMEOUT_MS = 15_000
+// The SDK sends about 1 KiB of headers.
+const HEADER_BYTES_MAX = 8_192
 // Finds phones that vanished although their keep alive is 0; the kernel asks, so it costs us nothing.
 const TCP_KEEP_ALIVE_MS = 60_000
 // After a restart every phone comes back within two seconds.

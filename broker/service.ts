@@ -92,7 +92,6 @@ async function openEverything(
     log,
     metrics,
   })
-  closers.push(() => engine.stop())
   const deliver = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
@@ -115,8 +114,11 @@ async function openEverything(
     log,
     metrics,
   })
-  closers.push(() => listeners.stop())
-  closers.push(() => listeners.stopAccepting())
+  closers.push(async () => {
+    listeners.stopAccepting()
+    await engine.stop()
+    listeners.stop()
+  })
   const ports: Service['ports'] = await listeners.start()
   if (config.admin.port !== null)
     ports.admin = await listen(admin, config.admin.host, config.admin.port, 'ADMIN_PORT')

@@ -56,12 +56,20 @@ function toWire(webSocket: WebSocket): Duplex {
   wire.destroy = (error) => {
     webSocket.close()
     setTimeout(() => webSocket.terminate(), CLOSE_LIMIT_MS).unref()
+    // A client that sent its SOS and closed: what we have not read yet is still to be read.
+    if (!error && bufferedBytes(wire) > 0) return wire.once('end', () => destroy.call(wire))
     return destroy.call(wire, error)
   }
   webSocket.on('message', (_data, isBinary) => {
     if (!isBinary) webSocket.close(UNSUPPORTED_DATA, 'MQTT comes in binary frames')
   })
   return wire
+}
+
+// websocket-stream is built on readable-stream 2, which tells this only here.
+function bufferedBytes(wire: Duplex): number {
+  // oxlint-disable-next-line no-underscore-dangle -- there is no public name for it
+  return (wire as unknown as { _readableState: { length: number } })._readableState.length
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {

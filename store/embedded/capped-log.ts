@@ -2,8 +2,8 @@ import type { RootDatabase } from 'lmdb'
 
 /** A log per app that keeps its newest entries. */
 export interface CappedLog<Entry> {
-  /** Inside a transaction of the root. */
-  append(appId: string, entry: Entry): void
+  /** Joins the transaction it is called in; outside of one the promise says when the entry is durable. */
+  append(appId: string, entry: Entry): Promise<unknown>
   /** Newest first. */
   readLatest(appId: string, limit: number): Entry[]
 }
@@ -26,8 +26,9 @@ export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMa
   return {
     append(appId, entry) {
       const range = boundsOf(appId)
-      entries.put([appId, range.next++], entry)
+      const written = entries.put([appId, range.next++], entry)
       while (range.next - range.first > entriesMax) entries.remove([appId, range.first++])
+      return written
     },
     readLatest(appId, limit) {
       const range = { start: [appId, Infinity] as [string, number], end: [appId, 0] as [string, number] }

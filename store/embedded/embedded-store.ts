@@ -37,7 +37,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
       reportKeysMax: retention.reportKeysPerUser,
       events,
     }),
-    telemetry: createTelemetry(root, {
+    telemetry: createTelemetry({
       log: openCappedLog<TelemetryRecord>(root, 'telemetry', retention.telemetryPerApp),
       lastPositions: table<TelemetryRecord>('positions'),
     }),
@@ -63,7 +63,7 @@ interface EmbeddedEvents extends EventLog {
 function createEvents(log: CappedLog<LifecycleEvent>): EmbeddedEvents {
   const followers: ((event: LifecycleEvent) => void)[] = []
   return {
-    append: (event) => log.append(event.appId, event),
+    append: (event) => void log.append(event.appId, event),
     announce(event) {
       for (const onEvent of followers) onEvent(event)
     },
@@ -122,19 +122,18 @@ function createIncidents(
   }
 }
 
-function createTelemetry(
-  root: RootDatabase,
-  {
-    log,
-    lastPositions,
-  }: { log: CappedLog<TelemetryRecord>; lastPositions: Database<TelemetryRecord, string[]> },
-): TelemetryStore {
+function createTelemetry({
+  log,
+  lastPositions,
+}: {
+  log: CappedLog<TelemetryRecord>
+  lastPositions: Database<TelemetryRecord, string[]>
+}): TelemetryStore {
   return {
+    // Writes of one turn of the event loop are one transaction, in the order of the calls.
     async append(record) {
-      await root.transaction(() => {
-        log.append(record.appId, record)
-        if (record.position) lastPositions.put([record.appId, record.userId], record)
-      })
+      const { appId, userId, position } = record
+      await Promise.all([log.append(appId, record), position && lastPositions.put([appId, userId], record)])
     },
     async readLastPosition({ appId, userId }) {
       return lastPositions.get([appId, userId]) ?? null
