@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { DEMO_APP_ID } from '../auth/apps.js'
 import { createUser, signUser } from '../auth/identity.js'
 import type { Config } from './config.js'
@@ -13,7 +14,7 @@ export function welcome({ ports, apps, certFile }: Service, config: Config): str
   const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host
   const login = `-u 'sdk:${DEMO_APP_ID}:${externalUserId}' -P ${userHash}`
   const tcp = `-h ${host} -p ${ports.mqtt} -V 5 ${login}`
-  const tls = `-h ${host} -p ${ports.mqtts} --cafile '${certFile}' -V 5 ${login}`
+  const tls = `-h ${host} -p ${ports.mqtts} --cafile '${resolve(certFile)}' -V 5 ${login}`
   const position = '\\"latitude\\":41.4,\\"longitude\\":2.2,\\"altitude\\":0.0'
   const payload = `"{\\"timestamp\\":\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\",${position}}"`
   const lines = [
