@@ -1,3 +1,4 @@
+import type { Page } from './page.js'
 import type { User } from './user.js'
 
 /**
@@ -6,6 +7,7 @@ import type { User } from './user.js'
  */
 export interface Store {
   incidents: IncidentStore
+  users: UserStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */
@@ -37,8 +39,22 @@ export interface Incident extends User {
   resolvedAt?: string
   /** How many reports were counted in. */
   reports: number
+  /** The first report, as it was. */
+  firstReport: SosReport
   /** The latest report, with what it left out taken from the ones before it. */
   report: SosReport
+  /** Whose relay opened it; absent when the owner did. */
+  openedBy?: Relayer
+  /** Everyone who relayed a report of it. */
+  relayedBy: Relayer[]
+  /** The owner has reported himself. */
+  isOwnReported: boolean
+}
+
+/** Another user of the same app whose phone heard the owner's device. */
+export interface Relayer {
+  userId: string
+  externalUserId: string
 }
 
 export interface Position {
@@ -80,8 +96,9 @@ export interface LifecycleEvent extends User {
   version: number
   /** The server's time of the change. */
   at: string
-  /** For `processed`: the report that was counted in. */
+  /** For `processed`: the report that was counted in, and who relayed it if it was not the owner. */
   report?: SosReport
+  relayedBy?: Relayer
   /** For changes that a person made: who and why. */
   by?: string
   note?: string
@@ -98,6 +115,8 @@ export interface UserState {
 export interface Change<Result> {
   incident?: Incident
   event?: LifecycleEvent
+  /** Added to the incident's trail. */
+  trailPoint?: TrailPoint
   /** Remembered as counted in. */
   reportKey?: string
   result: Result
@@ -120,6 +139,98 @@ export interface IncidentStore {
   readOpen(user: User): Promise<Incident | null>
   /** @throws when the store cannot be read; null only when there is none. */
   read(appId: string, incidentId: string): Promise<Incident | null>
+  /** A user's incidents, newest first. @throws when the cursor is none of ours. */
+  readHistory(user: User, limit: number, cursor: string | undefined): Promise<Page<Incident>>
+  /** An app's incidents, newest first, all or the open ones. */
+  readAll(
+    appId: string,
+    which: 'open' | 'all',
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<Page<Incident>>
+  /** Oldest first, at most TRAIL_POINTS. */
+  readTrail(appId: string, incidentId: string): Promise<TrailPoint[]>
+}
+
+/** Points of a trail that are kept: an hour at one a second, then only the newest. */
+export const TRAIL_POINTS = 3_600
+
+/** A point of the way during an incident: a report or telemetry that came while it was open. */
+export interface TrailPoint {
+  occurredAt: string
+  position: Position
+}
+
+/** What a user's apps keep here beside incidents. */
+export interface UserRecord {
+  profile: Profile
+  /** In the order of their first registration. */
+  devices: Device[]
+  /** In the order of their priority. */
+  contacts: Contact[]
+}
+
+/** '' means not set. */
+export interface Profile {
+  name: string
+  email: string
+  phone: string
+  address: string
+}
+
+export interface Device {
+  id: string
+  hardwareId: string
+  firmwareVersion: string
+  hardwareModel: string
+  pairedAt: string
+  createdAt: string
+  updatedAt: string
+  /** Node numbers in decimal that the owner's own session named together with `hardwareId`. */
+  aliases: string[]
+}
+
+export interface Contact {
+  id: string
+  name: string
+  phone: string
+  email: string
+  priority: number
+  language: string
+  createdAt: string
+  updatedAt: string
+}
+
+export interface UserStore {
+  /** As IncidentStore.change, for the record of one user. Without `record` nothing is written; null removes it. */
+  change<Result>(user: User, decide: (record: UserRecord) => UserChange<Result>): Promise<Result>
+  /** An empty record for a user never seen. @throws when the store cannot be read. */
+  read(user: User): Promise<UserRecord>
+  /** Users of the app who have registered a device that answers to the key; see deviceKey. */
+  ownersOf(appId: string, deviceKey: string): Promise<User[]>
+}
+
+export interface UserChange<Result> {
+  record?: UserRecord | null
+  result: Result
+}
+
+/** How device ids are compared: MAC addresses without regard to case, all else exactly. */
+export function deviceKey(deviceId: string): string {
+  return MAC_ADDRESS.test(deviceId) ? deviceId.toUpperCase() : deviceId
+}
+
+const MAC_ADDRESS = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i
+
+/** The keys under which a user's devices are found. */
+export function deviceKeysOf(record: UserRecord): Set<string> {
+  return new Set(record.devices.flatMap(({ hardwareId, aliases }) => [hardwareId, ...aliases].map(deviceKey)))
+}
+
+export const EMPTY_USER: UserRecord = {
+  profile: { name: '', email: '', phone: '', address: '' },
+  devices: [],
+  contacts: [],
 }
 
 /** One telemetry message as kept. */
@@ -135,6 +246,8 @@ export interface TelemetryStore {
   /** Appends to the app's capped stream and, with a position, makes it the user's last one. */
   append(record: TelemetryRecord): Promise<void>
   readLastPosition(user: User): Promise<TelemetryRecord | null>
+  /** Removes the user's last position and records. */
+  forget(user: User): Promise<void>
   /** The newest records of an app, newest first. */
   readLatest(appId: string, limit: number): Promise<TelemetryRecord[]>
 }
@@ -147,6 +260,14 @@ export interface EventLog {
   follow(appIds: () => string[], onEvent: (event: LifecycleEvent) => void): Promise<void>
   /** The newest events of an app, oldest first. */
   readLatest(appId: string, limit: number): Promise<LifecycleEvent[]>
+  /** Events behind the one with this log id, oldest first; '0' starts at the oldest kept. */
+  readAfter(appId: string, after: string, limit: number): Promise<LoggedEvent[]>
+}
+
+/** An event with its place in the app's log. */
+export interface LoggedEvent {
+  logId: string
+  event: LifecycleEvent
 }
 
 /** How much is kept. Reasons and defaults: broker/config.ts. */

@@ -1,11 +1,14 @@
 import type { RootDatabase } from 'lmdb'
 
-/** A log per app that keeps its newest entries. */
+/** A log per app that keeps its newest entries, numbered upwards without end. */
 export interface CappedLog<Entry> {
   /** Joins the transaction it is called in; outside of one the promise says when the entry is durable. */
   append(appId: string, entry: Entry): Promise<unknown>
   /** Newest first. */
   readLatest(appId: string, limit: number): Entry[]
+  /** Behind the entry with this number, oldest first. */
+  readAfter(appId: string, after: number, limit: number): { number: number; entry: Entry }[]
+  removeWhere(appId: string, isUnwanted: (entry: Entry) => boolean): Promise<void>
 }
 
 export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMax: number): CappedLog<Entry> {
@@ -33,6 +36,21 @@ export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMa
     readLatest(appId, limit) {
       const range = { start: [appId, Infinity] as [string, number], end: [appId, 0] as [string, number] }
       return [...entries.getRange({ ...range, reverse: true, limit })].map(({ value }) => value)
+    },
+    readAfter(appId, after, limit) {
+      const range = {
+        start: [appId, after + 1] as [string, number],
+        end: [appId, Infinity] as [string, number],
+      }
+      return [...entries.getRange({ ...range, limit })].map(({ key, value }) => ({
+        number: key[1],
+        entry: value,
+      }))
+    },
+    async removeWhere(appId, isUnwanted) {
+      const range = { start: [appId, 0] as [string, number], end: [appId, Infinity] as [string, number] }
+      const unwanted = [...entries.getRange(range)].filter(({ value }) => isUnwanted(value))
+      await Promise.all(unwanted.map(({ key }) => entries.remove(key)))
     },
   }
 }

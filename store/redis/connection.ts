@@ -1,11 +1,12 @@
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import type { Log } from '../../ops/log.js'
-import { APPEND_TELEMETRY, COMMIT_CHANGE } from './scripts.js'
+import { APPEND_TELEMETRY, COMMIT_CHANGE, COMMIT_USER } from './scripts.js'
 
 /** The scripts as commands; ioredis sends their digest and falls back to the text. */
 export interface Commands extends Redis {
   commitChange(...keysAndArguments: (string | number)[]): Promise<0 | 1>
+  commitUser(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<0 | 1>
   appendTelemetry(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number>
 }
 
@@ -27,7 +28,8 @@ export async function openConnection(url: string, name: string, log: Log): Promi
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
     scripts: {
-      commitChange: { lua: COMMIT_CHANGE, numberOfKeys: 4 },
+      commitChange: { lua: COMMIT_CHANGE, numberOfKeys: 8 },
+      commitUser: { lua: COMMIT_USER },
       appendTelemetry: { lua: APPEND_TELEMETRY },
     },
   }) as Commands

@@ -64,6 +64,13 @@ export function createRedisEvents(reader: Commands, redis: Commands, log: Log) {
       const entries = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', limit)
       return entries.toReversed().flatMap((entry) => readEvent(entry, log) ?? [])
     },
+    async readAfter(appId, after, limit) {
+      const entries = await redis.xrange(keys.events(appId), `(${after}`, '+', 'COUNT', limit)
+      return entries.flatMap((entry) => {
+        const event = readEvent(entry, log)
+        return event ? { logId: entry[0], event } : []
+      })
+    },
   }
   return {
     events,

@@ -1,31 +1,57 @@
-import type { Change, Incident, IncidentStore, Retention, UserState } from '../store.js'
+import { createKeyedQueue } from '../keyed-queue.js'
+import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
+import type { Page } from '../page.js'
+import { TRAIL_POINTS } from '../store.js'
+import type { Change, Incident, IncidentStore, Retention, TrailPoint, UserState } from '../store.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
+import { ATTEMPTS_MAX } from './scripts.js'
 
 /** Incidents in Redis: read, decide, and commit if nobody was faster; see docs/decisions. */
 export function createRedisIncidents(redis: Commands, retention: Retention): IncidentStore {
-  const tails = new Map<string, Promise<unknown>>()
+  const inOrder = createKeyedQueue()
+
+  async function readPage(
+    appId: string,
+    history: string,
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<Page<Incident>> {
+    const from = cursor === undefined ? '+' : `(${decodeCursor(cursor)}`
+    const places = await redis.zrevrangebylex(history, from, '-', 'LIMIT', 0, limit + 1)
+    const shown = places.slice(0, limit)
+    const ids = shown.map((place) => keys.incident(appId, place.slice(place.indexOf(':') + 1)))
+    const found = ids.length > 0 ? await redis.mget(ids) : []
+    const last = shown.at(-1)
+    return {
+      entries: found.flatMap((json) => parse(json) ?? []),
+      nextCursor: places.length > limit && last !== undefined ? encodeCursor(last) : null,
+    }
+  }
+
   return {
-    /** Changes of one user queue up here, so that only another node can be faster. */
     change(user, reportKey, decide) {
-      const key = `${user.appId}:${user.userId}`
-      const before = tails.get(key) ?? Promise.resolve()
-      const result = before
-        .catch(() => {})
-        .then(() => changeUntilCommitted(redis, retention, user, reportKey, decide))
-      tails.set(key, result)
-      const forget = () => {
-        if (tails.get(key) === result) tails.delete(key)
-      }
-      result.then(forget, forget)
-      return result
+      return inOrder(`${user.appId}:${user.userId}`, () =>
+        changeUntilCommitted(redis, retention, user, reportKey, decide),
+      )
     },
     async readOpen({ appId, userId }) {
       return parse(await redis.hget(keys.open(appId), userId))
     },
     async read(appId, incidentId) {
       return parse(await redis.get(keys.incident(appId, incidentId)))
+    },
+    readHistory: ({ appId, userId }, limit, cursor) =>
+      readPage(appId, keys.userHistory(appId, userId), limit, cursor),
+    async readAll(appId, which, limit, cursor) {
+      if (which === 'all') return readPage(appId, keys.history(appId), limit, cursor)
+      const open = (await redis.hvals(keys.open(appId))).map((json) => parse(json) as Incident)
+      return pageOf(open, limit, cursor)
+    },
+    async readTrail(appId, incidentId) {
+      const points = await redis.lrange(keys.trail(appId, incidentId), 0, -1)
+      return points.map((json) => JSON.parse(json) as TrailPoint)
     },
   }
 }
@@ -60,27 +86,39 @@ async function commit(
   { appId, userId }: User,
   open: string | null,
   isRepeat: boolean,
-  change: Change<unknown>,
+  { incident, event, reportKey, trailPoint }: Change<unknown>,
 ): Promise<boolean> {
-  const { incident, event, reportKey } = change
   if (!incident || !event) return true
-  const isOpen = incident.status === 'active' || incident.status === 'acknowledged'
+  const now = Date.now()
+  const { incidentId, status } = incident
   const committed = await redis.commitChange(
     keys.open(appId),
-    keys.incident(appId, incident.incidentId),
+    keys.openIds(appId),
+    keys.incident(appId, incidentId),
     keys.reports(appId, userId),
     keys.events(appId),
+    keys.history(appId),
+    keys.userHistory(appId, userId),
+    keys.trail(appId, incidentId),
     userId,
     open ?? '',
     JSON.stringify(incident),
-    isOpen ? '1' : '0',
+    incidentId,
+    status === 'active' || status === 'acknowledged' ? '1' : '0',
     reportKey ?? '',
-    Date.now(),
+    isRepeat ? '1' : '0',
+    now,
     retention.reportKeysPerUser,
-    retention.days * 86_400,
+    retention.days * SECONDS_PER_DAY,
     JSON.stringify(event),
     retention.eventsPerApp,
-    isRepeat ? '1' : '0',
+    historyKey(incident),
+    historyKey({
+      createdAt: new Date(now - retention.days * SECONDS_PER_DAY * 1000).toISOString(),
+      incidentId: '',
+    }),
+    trailPoint ? JSON.stringify(trailPoint) : '',
+    TRAIL_POINTS,
   )
   return committed === 1
 }
@@ -89,5 +127,4 @@ function parse(json: string | null): Incident | null {
   return json === null ? null : (JSON.parse(json) as Incident)
 }
 
-// Each node has one change of a user under way, so a loser wins within as many rounds as there are nodes.
-const ATTEMPTS_MAX = 50
+const SECONDS_PER_DAY = 86_400

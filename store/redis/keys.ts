@@ -4,6 +4,12 @@
  * | key | type | content | lifetime |
  * |---|---|---|---|
  * | cb:{app}:open | hash | user id → open incident, JSON | until closed |
+ * | cb:{app}:open-ids | hash | user id → incident id of the same | until closed |
+ * | cb:{app}:history | sorted set | historyKey of every incident, by name | entry: RETENTION_DAYS |
+ * | cb:{app}:history:<user id> | sorted set | historyKey of the user's incidents, by name | entry: RETENTION_DAYS |
+ * | cb:{app}:trail:<incident id> | list | trail points, JSON | as the incident; newest TRAIL_POINTS |
+ * | cb:{app}:user:<user id> | string | profile, devices and contacts, JSON | until deleted |
+ * | cb:{app}:device:<device key> | hash | user id → its owner, JSON | while registered |
  * | cb:{app}:incident:<id> | string | incident, JSON | open: none; closed: RETENTION_DAYS |
  * | cb:{app}:reports:<user id> | sorted set | report keys counted in, by the server's milliseconds | RETENTION_DAYS after the last; newest REPORT_KEYS_PER_USER |
  * | cb:{app}:events | stream | field `event`, JSON | newest EVENTS_PER_APP |
@@ -13,6 +19,14 @@
  */
 export const keys = {
   open: (appId: string) => `${tag(appId)}:open`,
+  openIds: (appId: string) => `${tag(appId)}:open-ids`,
+  history: (appId: string) => `${tag(appId)}:history`,
+  userHistory: (appId: string, userId: string) => `${tag(appId)}:history:${userId}`,
+  trail: (appId: string, incidentId: string) => `${tag(appId)}:trail:${incidentId}`,
+  /** Without the incident's id, for a script that knows it. */
+  trails: (appId: string) => `${tag(appId)}:trail:`,
+  user: (appId: string, userId: string) => `${tag(appId)}:user:${userId}`,
+  device: (appId: string, deviceKey: string) => `${tag(appId)}:device:${deviceKey}`,
   incident: (appId: string, incidentId: string) => `${tag(appId)}:incident:${incidentId}`,
   reports: (appId: string, userId: string) => `${tag(appId)}:reports:${userId}`,
   events: (appId: string) => `${tag(appId)}:events`,

@@ -5,6 +5,7 @@ import { openConnection } from './connection.js'
 import { createRedisEvents } from './events.js'
 import { createRedisIncidents } from './incidents.js'
 import { createRedisTelemetry } from './telemetry.js'
+import { createRedisUsers } from './users.js'
 
 export interface RedisStore extends Store {
   /** For QoS 2 handshakes, which aedes-persistence-redis keeps. */
@@ -37,6 +38,7 @@ export async function openRedisStore(options: {
   const events = createRedisEvents(reader, sos, log)
   return {
     incidents: createRedisIncidents(sos, retention),
+    users: createRedisUsers(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
     events: events.events,
     connection: telemetry,

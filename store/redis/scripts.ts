@@ -1,44 +1,92 @@
 /**
  * Commits one change of a user's incident with its event, unless somebody else was faster.
  *
- * KEYS 1 open incidents (hash)  2 the incident (string)  3 the user's report keys (sorted set)  4 event log (stream)
- * ARGV 1 user id  2 the open incident as it was read, '' for none  3 the incident to write
- *      4 '1' if it is still open  5 report key to remember, '' for none  6 the server's milliseconds
- *      7 report keys to keep  8 lifetime in seconds of what is closed  9 event  10 events to keep  11 '1' if the report is known to be a repeat
+ * KEYS 1 open incidents (hash)  2 their ids (hash)  3 the incident (string)  4 the user's report keys (sorted set)
+ *      5 event log (stream)  6 the app's history (sorted set)  7 the user's history (sorted set)  8 the trail (list)
+ * ARGV 1 user id  2 the open incident as it was read, '' for none  3 the incident to write  4 its id
+ *      5 '1' if it is still open  6 report key to remember, '' for none  7 '1' if that key is known to be a repeat
+ *      8 the server's milliseconds  9 report keys to keep  10 lifetime in seconds of what is closed
+ *      11 event  12 events to keep  13 historyKey  14 historyKey of the oldest moment to keep
+ *      15 trail point, '' for none  16 trail points to keep
  * Result 1 committed, 0 the state is no longer the one that was read: nothing is written.
  */
 export const COMMIT_CHANGE = `
 local open = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if open ~= ARGV[2] then return 0 end
-if ARGV[5] ~= '' then
-  if redis.call('ZADD', KEYS[3], 'NX', ARGV[6], ARGV[5]) == 0 and ARGV[11] ~= '1' then return 0 end
-  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -(tonumber(ARGV[7]) + 1))
-  redis.call('EXPIRE', KEYS[3], ARGV[8])
+if ARGV[6] ~= '' then
+  if redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[6]) == 0 and ARGV[7] ~= '1' then return 0 end
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[9]) + 1))
+  redis.call('EXPIRE', KEYS[4], ARGV[10])
 end
-if ARGV[4] == '1' then
+if ARGV[15] ~= '' then
+  redis.call('RPUSH', KEYS[8], ARGV[15])
+  redis.call('LTRIM', KEYS[8], -tonumber(ARGV[16]), -1)
+end
+if ARGV[5] == '1' then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-  redis.call('SET', KEYS[2], ARGV[3])
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[4])
+  redis.call('SET', KEYS[3], ARGV[3])
 else
   redis.call('HDEL', KEYS[1], ARGV[1])
-  redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[8])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[10])
+  redis.call('EXPIRE', KEYS[8], ARGV[10])
 end
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[10], '*', 'event', ARGV[9])
+for i = 6, 7 do
+  redis.call('ZADD', KEYS[i], 0, ARGV[13])
+  redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[14])
+end
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[12], '*', 'event', ARGV[11])
 return 1
 `
 
 /**
- * Appends the telemetry of one app that came in during one turn of the event loop.
+ * Appends the telemetry of one app that came in during one turn of the event loop. A position of a user whose
+ * incident is open joins its trail.
  *
- * KEYS 1 telemetry (stream)  2… last position of each user who sent one (strings)
- * ARGV 1 records to keep  2 lifetime of a last position in seconds
- *      then for each record, oldest first: the record, and the number of its user's key, '0' for none
+ * KEYS 1 telemetry (stream)  2 ids of open incidents (hash)  3… last position of each user who sent one (strings)
+ * ARGV 1 records to keep  2 lifetime of a last position in seconds  3 key of a trail without its incident id
+ *      4 trail points to keep
+ *      then for each record, oldest first: the record, the number of its user's key ('0' for none), the user id,
+ *      the trail point
  * Result the number of records appended.
  */
 export const APPEND_TELEMETRY = `
-for i = 3, #ARGV, 2 do
+for i = 5, #ARGV, 4 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i])
   local key = tonumber(ARGV[i + 1])
-  if key > 0 then redis.call('SET', KEYS[key], ARGV[i], 'EX', ARGV[2]) end
+  if key > 0 then
+    redis.call('SET', KEYS[key], ARGV[i], 'EX', ARGV[2])
+    local incident = redis.call('HGET', KEYS[2], ARGV[i + 2])
+    if incident then
+      redis.call('RPUSH', ARGV[3] .. incident, ARGV[i + 3])
+      redis.call('LTRIM', ARGV[3] .. incident, -tonumber(ARGV[4]), -1)
+    end
+  end
 end
-return (#ARGV - 2) / 2
+return (#ARGV - 4) / 4
 `
+
+/**
+ * Commits one change of a user's record with the index of device owners, unless somebody else was faster.
+ *
+ * KEYS 1 the record (string)  2… device keys (hashes): those to leave, then those to join
+ * ARGV 1 the record as it was read, '' for none  2 the record to write, '' to remove it  3 user id  4 the owner
+ *      5 how many device keys to leave
+ * Result 1 committed, 0 the record is no longer the one that was read: nothing is written.
+ */
+export const COMMIT_USER = `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+local leaving = tonumber(ARGV[5])
+for i = 2, #KEYS do
+  if i - 1 <= leaving then redis.call('HDEL', KEYS[i], ARGV[3]) else redis.call('HSET', KEYS[i], ARGV[3], ARGV[4]) end
+end
+return 1
+`
+
+/**
+ * How often a change is tried. Each node has one change of a user under way, so a loser wins within as many
+ * rounds as there are nodes.
+ */
+export const ATTEMPTS_MAX = 50

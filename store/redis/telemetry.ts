@@ -1,4 +1,5 @@
-import type { Retention, TelemetryRecord, TelemetryStore } from '../store.js'
+import { TRAIL_POINTS } from '../store.js'
+import type { Retention, TelemetryRecord, TelemetryStore, TrailPoint } from '../store.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
 
@@ -23,19 +24,27 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   async function append(appId: string, batch: Waiting[]): Promise<void> {
     const positionKeys = new Map<string, number>()
     const records = batch.flatMap(({ record }) => {
-      if (!record.position) return [JSON.stringify(record), 0]
-      const key = keys.lastPosition(appId, record.userId)
-      const index = positionKeys.get(key) ?? positionKeys.size + 2
+      const { userId, occurredAt, position } = record
+      if (!position) return [JSON.stringify(record), 0, userId, '']
+      const key = keys.lastPosition(appId, userId)
+      const index = positionKeys.get(key) ?? positionKeys.size + 3
       positionKeys.set(key, index)
-      return [JSON.stringify(record), index]
+      return [
+        JSON.stringify(record),
+        index,
+        userId,
+        JSON.stringify({ occurredAt, position } satisfies TrailPoint),
+      ]
     })
-    const allKeys = [keys.telemetry(appId), ...positionKeys.keys()]
+    const allKeys = [keys.telemetry(appId), keys.openIds(appId), ...positionKeys.keys()]
     try {
       await redis.appendTelemetry(
         allKeys.length,
         ...allKeys,
         retention.telemetryPerApp,
         retention.days * 86_400,
+        keys.trails(appId),
+        TRAIL_POINTS,
         ...records,
       )
       for (const { resolve } of batch) resolve()
@@ -57,6 +66,20 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
       const json = await redis.get(keys.lastPosition(appId, userId))
       return json === null ? null : (JSON.parse(json) as TelemetryRecord)
     },
+    async forget({ appId, userId }) {
+      await redis.del(keys.lastPosition(appId, userId))
+      const stream = keys.telemetry(appId)
+      for (let from = '-'; ;) {
+        const entries = await redis.xrange(stream, from, '+', 'COUNT', SCAN_COUNT)
+        const own = entries.filter(
+          ([, fields]) => (JSON.parse(fields[1] as string) as TelemetryRecord).userId === userId,
+        )
+        if (own.length > 0) await redis.xdel(stream, ...own.map(([id]) => id))
+        const last = entries.at(-1)
+        if (entries.length < SCAN_COUNT || !last) return
+        from = `(${last[0]}`
+      }
+    },
     async readLatest(appId, limit) {
       const entries = await redis.xrevrange(keys.telemetry(appId), '+', '-', 'COUNT', limit)
       return entries.map(([, fields]) => JSON.parse(fields[1] as string) as TelemetryRecord)
@@ -66,3 +89,4 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
 
 // Redis serves nobody else while a script runs: 500 records keep it for about 3 ms.
 const BATCH_MAX = 500
+const SCAN_COUNT = 500

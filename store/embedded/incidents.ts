@@ -1,0 +1,119 @@
+import type { Database, RootDatabase } from 'lmdb'
+import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
+import { TRAIL_POINTS } from '../store.js'
+import type { Incident, IncidentStore, Retention, TrailPoint } from '../store.js'
+import type { EmbeddedEvents } from './events.js'
+
+export interface EmbeddedIncidents extends IncidentStore {
+  /** Adds to the trail of the user's open incident, if there is one. */
+  addToTrail(user: { appId: string; userId: string }, point: TrailPoint): Promise<unknown>
+}
+
+/** Incidents in LMDB: the rules are asked inside the transaction that writes their outcome. */
+export function createEmbeddedIncidents(
+  root: RootDatabase,
+  { events, retention }: { events: EmbeddedEvents; retention: Retention },
+): EmbeddedIncidents {
+  const table = <Value>(name: string): Database<Value, string[]> => root.openDB({ name, encoding: 'json' })
+  const open = table<Incident>('open') // appId, userId
+  const all = table<Incident>('incidents') // appId, incidentId
+  const history = table<string>('history') // appId, userId, historyKey → incidentId
+  const appHistory = table<string>('app-history') // appId, historyKey → incidentId
+  const reportKeys = table<string[]>('reports') // appId, userId
+  const trails: Database<TrailPoint, [string, string, number]> = root.openDB({
+    name: 'trails',
+    encoding: 'json',
+  })
+
+  /** Inside a transaction. */
+  function appendToTrail(appId: string, incidentId: string, point: TrailPoint): void {
+    const [last] = trails.getKeys({
+      start: [appId, incidentId, Infinity],
+      end: [appId, incidentId, 0],
+      reverse: true,
+      limit: 1,
+    })
+    const next = (last?.[2] ?? 0) + 1
+    trails.put([appId, incidentId, next], point)
+    if (next > TRAIL_POINTS) trails.remove([appId, incidentId, next - TRAIL_POINTS])
+  }
+
+  function readPage(
+    index: Database<string, string[]>,
+    prefix: string[],
+    limit: number,
+    cursor: string | undefined,
+  ) {
+    const places = [
+      ...index.getRange({
+        start: [...prefix, cursor === undefined ? '\uffff' : decodeCursor(cursor)],
+        end: prefix,
+        reverse: true,
+        limit: limit + 2,
+      }),
+    ].filter(({ key }) => cursor === undefined || key.at(-1) !== decodeCursor(cursor))
+    const shown = places.slice(0, limit)
+    const last = shown.at(-1)
+    return {
+      entries: shown.flatMap(({ value }) => all.get([prefix[0] as string, value]) ?? []),
+      nextCursor: places.length > limit && last ? encodeCursor(last.key.at(-1) as string) : null,
+    }
+  }
+
+  return {
+    async change(user, reportKey, decide) {
+      const key = [user.appId, user.userId]
+      const change = await root.transaction(() => {
+        const counted = reportKeys.get(key) ?? []
+        const isRepeat = reportKey !== undefined && counted.includes(reportKey)
+        const wanted = decide({ openIncident: open.get(key) ?? null, isRepeat })
+        const { incident, event, trailPoint } = wanted
+        if (!incident || !event) return wanted
+        const { appId, incidentId, status } = incident
+        if (wanted.reportKey !== undefined && !isRepeat) {
+          reportKeys.put(key, [...counted, wanted.reportKey].slice(-retention.reportKeysPerUser))
+        }
+        if (status === 'active' || status === 'acknowledged') open.put(key, incident)
+        else open.remove(key)
+        all.put([appId, incidentId], incident)
+        history.put([...key, historyKey(incident)], incidentId)
+        appHistory.put([appId, historyKey(incident)], incidentId)
+        if (trailPoint) appendToTrail(appId, incidentId, trailPoint)
+        events.append(event)
+        return wanted
+      })
+      if (change.event) events.announce(change.event)
+      return change.result
+    },
+    async readOpen({ appId, userId }) {
+      return open.get([appId, userId]) ?? null
+    },
+    async read(appId, incidentId) {
+      return all.get([appId, incidentId]) ?? null
+    },
+    async readHistory({ appId, userId }, limit, cursor) {
+      return readPage(history, [appId, userId], limit, cursor)
+    },
+    async readAll(appId, which, limit, cursor) {
+      if (which === 'all') return readPage(appHistory, [appId], limit, cursor)
+      const range = open.getRange({ start: [appId], end: [appId, '\uffff'] })
+      return pageOf(
+        [...range].map(({ value }) => value),
+        limit,
+        cursor,
+      )
+    },
+    async readTrail(appId, incidentId) {
+      const range = trails.getRange({ start: [appId, incidentId, 0], end: [appId, incidentId, Infinity] })
+      return [...range].map(({ value }) => value)
+    },
+    async addToTrail({ appId, userId }, point) {
+      // Outside a transaction first: almost nobody has an open incident.
+      if (!open.get([appId, userId])) return
+      await root.transaction(() => {
+        const incident = open.get([appId, userId])
+        if (incident) appendToTrail(appId, incident.incidentId, point)
+      })
+    },
+  }
+}
