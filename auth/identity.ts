@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
 import type { User } from '../store/user.js'
 import { SECRETS_MAX } from './apps.js'
@@ -52,6 +52,18 @@ export function isUserHash(
   return matches === 1 && isHex && app?.disabled === false
 }
 
+/** Whether `secret` is one of the app's. The same work for an unknown app; compares digests in constant time. */
+export function isAppSecret(app: App | undefined, secret: string): boolean {
+  const given = hmac(COMPARISON_KEY, secret)
+  let matches = 0
+  for (let i = 0; i < SECRETS_MAX; i++) {
+    const known = app?.secrets[i]
+    const isEqual = timingSafeEqual(hmac(COMPARISON_KEY, known ?? NO_SECRET), given)
+    matches |= Number(isEqual) & Number(known !== undefined)
+  }
+  return matches === 1 && app?.disabled === false
+}
+
 /**
  * The SDK user's UUID. Derived, so that no look-up stands between a CONNECT and its topics, and from app id
  * and external user id together, because an external id is unique only within its app.
@@ -60,10 +72,12 @@ export function createUser({ appId, externalUserId }: Username): User {
   return { appId, externalUserId, userId: uuidV5(`${appId}:${externalUserId}`, NAMESPACE) }
 }
 
-function hmac(secret: string, message: string): Buffer {
+function hmac(secret: string | Buffer, message: string): Buffer {
   return createHmac('sha256', secret).update(message, 'utf8').digest()
 }
 
+// Digests under a key of this process have one length and tell nothing.
+const COMPARISON_KEY = randomBytes(32)
 const NO_SECRET = 'no such app'
 const NO_HASH = Buffer.alloc(32)
 // Made once for this product; changing it would give every user another UUID.

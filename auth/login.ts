@@ -1,6 +1,7 @@
 import type { User } from '../store/user.js'
 import type { AppRegistry } from './apps.js'
-import { createUser, isUserHash, readUsername } from './identity.js'
+import { createUser, isAppSecret, isUserHash } from './identity.js'
+import type { Username } from './identity.js'
 import type { LoginThrottle } from './throttle.js'
 
 /** Who is on the other end, once the hash was right. */
@@ -19,7 +20,8 @@ export type LoginVerdict =
     }
 
 export interface Credentials {
-  username: string | undefined
+  /** null when the client gave no name that could be one. */
+  name: Username | null
   password: Buffer | undefined
   /** Textual IP address of the client. */
   address: string
@@ -30,8 +32,7 @@ export interface Credentials {
  * it was refused is for the log alone.
  */
 export function createLogin({ apps, throttle }: { apps: AppRegistry; throttle: LoginThrottle }) {
-  return async ({ username, password, address }: Credentials): Promise<LoginVerdict> => {
-    const name = readUsername(username)
+  return async ({ name, password, address }: Credentials): Promise<LoginVerdict> => {
     if (await throttle.isBlocked(address, name)) return { is: 'refused', why: 'throttled', ...name }
     if (!name) {
       await throttle.countFailure(address, null)
@@ -59,3 +60,22 @@ function hintFor(password: Buffer | undefined): { hint?: string } {
   if (!/^[0-9a-f]{64}$/.test(text)) return { hint: 'the password is not 64 hexadecimal digits' }
   return {}
 }
+
+export type BackendVerdict =
+  { is: 'accepted'; appId: string } | { is: 'refused'; why: 'throttled' | 'wrong-secret' }
+
+/** Checks the partner's own server: app id and one of the app's live secrets, in constant time. */
+export function createBackendLogin({ apps, throttle }: { apps: AppRegistry; throttle: LoginThrottle }) {
+  return async (given: { appId: string; secret: string; address: string }): Promise<BackendVerdict> => {
+    const { appId, secret, address } = given
+    // A name that no user can have: a user's failures never lock out the backend, nor the other way round.
+    const name = { appId, externalUserId: '' }
+    if (await throttle.isBlocked(address, name)) return { is: 'refused', why: 'throttled' }
+    const app = apps.find(appId)
+    if (isAppSecret(app, secret)) return { is: 'accepted', appId }
+    await throttle.countFailure(address, name)
+    return { is: 'refused', why: 'wrong-secret' }
+  }
+}
+
+export type BackendLogin = ReturnType<typeof createBackendLogin>
