@@ -1,17 +1,23 @@
+import type { Incident } from '../store/store.js'
 import type { User } from '../store/user.js'
 
-/** One publication, on its way to PUBACK. */
+/** One message of a user, whichever way it came. */
 export interface Message {
   user: User
   payload: Buffer
+  /** How it came: what is right for a phone that waits for an answer is wrong for one that does not. */
+  way: 'mqtt' | 'http'
 }
 
 /**
  * What became of a message. `accepted` means stored; `dropped` means acknowledged and thrown away, because
- * the client would send it again for ever. A handler that cannot store throws: then nothing is acknowledged.
+ * the client would send it again for ever; `invalid` is for a client that reads answers. A handler that cannot
+ * store throws: then nothing is acknowledged.
  */
 export type Outcome =
-  { is: 'accepted'; notes: string[]; incidentId?: string; repeat?: boolean } | { is: 'dropped'; why: string }
+  | { is: 'accepted'; notes: string[]; incident?: Incident; relay?: boolean; repeat?: boolean }
+  | { is: 'dropped'; why: string }
+  | { is: 'invalid'; why: string }
 
 export type Handler = (message: Message) => Promise<Outcome>
 

@@ -3,6 +3,7 @@ import type {
   Incident,
   IncidentStatus,
   LifecycleEvent,
+  Relayer,
   SosReport,
   UserState,
 } from '../store/store.js'
@@ -27,53 +28,73 @@ export interface Stamp {
 export type ReportOutcome =
   { is: 'opened' | 'updated'; incident: Incident } | { is: 'repeat'; incident: Incident | null }
 
-/**
- * A report opens an incident or updates the open one. One that was counted in before changes nothing, unless
- * it came by a way (`mayReopen`) on which an old time is usual; then it opens a new incident after a closed one.
- */
-export function report(user: User, report: SosReport, stamp: Stamp, mayReopen: boolean) {
+/** How a report came in, beside what it says. */
+export interface ReportWay {
+  /** Another user of the app, whose phone heard the owner's device. */
+  relayer?: Relayer
+  /** A time that was counted in before may open a new incident after a closed one; see SosMessage.mayReopen. */
+  mayReopen: boolean
+}
+
+/** A report opens an incident or updates the open one. One that was counted in before changes nothing. */
+export function report(owner: User, report: SosReport, stamp: Stamp, { relayer, mayReopen }: ReportWay) {
   return ({ openIncident, isRepeat }: UserState): Change<ReportOutcome> => {
     if (isRepeat && (openIncident || !mayReopen)) return { result: { is: 'repeat', incident: openIncident } }
     const now = stamp.now.toISOString()
-    const incident: Incident = openIncident
-      ? {
-          ...openIncident,
-          version: openIncident.version + 1,
-          updatedAt: now,
-          reports: openIncident.reports + 1,
-          report: merge(openIncident.report, report),
-        }
-      : {
-          ...userOf(user),
-          incidentId: stamp.incidentId,
-          status: 'active',
-          version: 1,
-          createdAt: now,
-          updatedAt: now,
-          reports: 1,
-          report,
-        }
-    const event = { ...eventOf(incident, 'processed', stamp), report }
+    const before: Incident = openIncident ?? {
+      ...userOf(owner),
+      incidentId: stamp.incidentId,
+      status: 'active',
+      version: 0,
+      createdAt: now,
+      updatedAt: now,
+      reports: 0,
+      firstReport: report,
+      report,
+      ...(relayer ? { openedBy: relayer } : {}),
+      relayedBy: [],
+      isOwnReported: false,
+    }
+    const incident: Incident = {
+      ...before,
+      version: before.version + 1,
+      updatedAt: now,
+      reports: before.reports + 1,
+      report: openIncident ? merge(before.report, report) : report,
+      relayedBy: relayer ? withRelayer(before.relayedBy, relayer) : before.relayedBy,
+      isOwnReported: before.isOwnReported || !relayer,
+    }
     return {
       incident,
-      event,
+      event: { ...eventOf(incident, 'processed', stamp), report, ...(relayer ? { relayedBy: relayer } : {}) },
+      ...(report.position ? { trailPoint: { occurredAt: report.timestamp, position: report.position } } : {}),
       ...(report.reportKey === undefined ? {} : { reportKey: report.reportKey }),
       result: { is: openIncident ? 'updated' : 'opened', incident },
     }
   }
 }
 
-export type CloseOutcome = { is: 'closed'; incident: Incident } | { is: 'none-open' }
+export type CloseOutcome =
+  { is: 'closed'; incident: Incident; eventId: string } | { is: 'none-open' } | { is: 'not-allowed' }
 
-/** Cancel and resolve: whoever comes first closes the incident; for everyone else none is open. */
-export function close(status: 'cancelled' | 'resolved', stamp: Stamp, reason: ByWhom = {}) {
+/**
+ * Cancel and resolve: whoever comes first closes the incident; for everyone else none is open. `may` says
+ * whether this incident is one that the asker may close.
+ */
+export function close(
+  status: 'cancelled' | 'resolved',
+  stamp: Stamp,
+  reason: ByWhom = {},
+  may: (incident: Incident) => boolean = () => true,
+) {
   return ({ openIncident }: UserState): Change<CloseOutcome> => {
     if (!openIncident) return { result: { is: 'none-open' } }
+    if (!may(openIncident)) return { result: { is: 'not-allowed' } }
     const incident = moveTo(openIncident, status, stamp)
     return {
       incident,
       event: { ...eventOf(incident, status, stamp), ...reason },
-      result: { is: 'closed', incident },
+      result: { is: 'closed', incident, eventId: stamp.eventId },
     }
   }
 }
@@ -81,14 +102,24 @@ export function close(status: 'cancelled' | 'resolved', stamp: Stamp, reason: By
 export type AcknowledgeOutcome = { is: 'acknowledged' | 'already'; incident: Incident } | { is: 'none-open' }
 
 /** The first acknowledgement is an event; every later one gets the same answer and no second event. */
-export function acknowledge(stamp: Stamp, reason: ByWhom = {}) {
+export function acknowledge(
+  stamp: Stamp,
+  reason: ByWhom = {},
+  may: (incident: Incident) => boolean = () => true,
+) {
   return ({ openIncident }: UserState): Change<AcknowledgeOutcome> => {
-    if (!openIncident) return { result: { is: 'none-open' } }
+    if (!openIncident || !may(openIncident)) return { result: { is: 'none-open' } }
     if (openIncident.status === 'acknowledged') return { result: { is: 'already', incident: openIncident } }
     const incident = moveTo(openIncident, 'acknowledged', stamp)
     const event = { ...eventOf(incident, 'acknowledged', stamp), ...reason }
     return { incident, event, result: { is: 'acknowledged', incident } }
   }
+}
+
+/** A relayer may cancel what his own relays opened, as long as the owner has not reported himself. */
+export function isOpenedByRelayOf(relayer: User) {
+  return ({ openedBy, isOwnReported }: Incident): boolean =>
+    openedBy?.userId === relayer.userId && !isOwnReported
 }
 
 /** Who changed an incident, and why. */
@@ -128,6 +159,14 @@ function merge(before: SosReport, now: SosReport): SosReport {
   const { raw: _raw, reportKey: _key, ...known } = before
   return { ...known, ...now }
 }
+
+/** The same relayer twice is one; beyond RELAYERS_MAX the event log alone knows. */
+function withRelayer(relayers: Relayer[], relayer: Relayer): Relayer[] {
+  const isKnown = relayers.some(({ userId }) => userId === relayer.userId)
+  return isKnown ? relayers : [...relayers, relayer].slice(-RELAYERS_MAX)
+}
+
+const RELAYERS_MAX = 20
 
 function userOf({ appId, userId, externalUserId }: User): User {
   return { appId, userId, externalUserId }
