@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { BackendLogin, Login, Principal } from '../auth/login.js'
+import { isExternalUserId } from '../auth/identity.js'
+import { HttpError } from './errors.js'
+
+/** The identity of MQTT in headers: X-App-ID, X-User-ID, Authorization: Bearer <userHash>. */
+export function requireUser(app: FastifyInstance, login: Login): void {
+  app.decorateRequest('principal')
+  app.addHook('onRequest', async (request) => {
+    const appId = readHeader(request, 'x-app-id')
+    const externalUserId = readHeader(request, 'x-user-id')
+    const isName = appId !== '' && isExternalUserId(externalUserId)
+    const [, hash] = /^Bearer +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
+    const verdict = await login({
+      name: isName ? { appId, externalUserId } : null,
+      password: Buffer.from(hash ?? '', 'latin1'),
+      address: addressOf(request),
+    })
+    if (verdict.is === 'accepted') request.principal = verdict.principal
+    else throw refusal(verdict.why === 'throttled')
+  })
+}
+
+/** The partner's own server: HTTP Basic, the app id and any of its live secrets. */
+export function requireBackend(app: FastifyInstance, login: BackendLogin): void {
+  app.decorateRequest('appId')
+  app.addHook('onRequest', async (request) => {
+    const [, encoded] = /^Basic +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
+    const credentials = Buffer.from(encoded ?? '', 'base64').toString('utf8')
+    const colon = credentials.indexOf(':')
+    const verdict = await login({
+      appId: credentials.slice(0, Math.max(0, colon)),
+      secret: credentials.slice(colon + 1),
+      address: addressOf(request),
+    })
+    if (verdict.is === 'accepted') request.appId = verdict.appId
+    else throw refusal(verdict.why === 'throttled')
+  })
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal
+    appId: string
+  }
+}
+
+/** Node gives header bytes as Latin-1; the SDK's are UTF-8. */
+function readHeader(request: FastifyRequest, name: string): string {
+  const value = request.headers[name]
+  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : ''
+}
+
+function addressOf(request: FastifyRequest): string {
+  return request.socket.remoteAddress ?? ''
+}
+
+/** Clients retry on a clock of their own; no header would change it. */
+function refusal(isThrottled: boolean): HttpError {
+  return isThrottled
+    ? new HttpError(429, 'too_many_requests', 'too many failed logins')
+    : new HttpError(401, 'unauthorized', 'missing or wrong identity')
+}

@@ -1,0 +1,133 @@
+import type { RequestListener } from 'node:http'
+import cors from '@fastify/cors'
+import swagger from '@fastify/swagger'
+import fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { BackendLogin, Login } from '../auth/login.js'
+import type { Clock, Handler } from '../handlers/handler.js'
+import type { IncidentActions } from '../handlers/incidents.js'
+import type { Log } from '../ops/log.js'
+import type { Metrics } from '../ops/metrics.js'
+import type { Store } from '../store/store.js'
+import type { User } from '../store/user.js'
+import { eventRoutes } from './backend/events.js'
+import type { EventBell } from './backend/events.js'
+import { backendIncidentRoutes } from './backend/incidents.js'
+import { backendUserRoutes } from './backend/users.js'
+import { renderApiPage } from './api-page.js'
+import { answerErrors } from './errors.js'
+import { requireBackend, requireUser } from './identity.js'
+import { contactRoutes } from './sdk/contacts.js'
+import { deviceRoutes } from './sdk/devices.js'
+import { meRoutes } from './sdk/me.js'
+import { sosRoutes } from './sdk/sos.js'
+import { telemetryRoutes } from './sdk/telemetry.js'
+
+export interface HttpOptions {
+  store: Store
+  login: Login
+  backendLogin: BackendLogin
+  handlers: { sos: Handler; telemetry: Handler }
+  actions: IncidentActions
+  /** Resolves when the event has gone to the sessions of this node, or after a short limit. */
+  whenDelivered: (eventId: string) => Promise<void>
+  /** Rings when an app's event log has grown. */
+  bell: EventBell
+  /** Sessions of a user on this node. */
+  sessionsOf: (user: User) => { sessionId: string; transport: string; address: string; since: string }[]
+  clock: Clock
+  /** Origins that browsers may call from; empty: none. */
+  corsOrigins: string[]
+  log: Log
+  metrics: Metrics
+}
+
+/** The identity's HTTP surfaces as a listener for any server, so that HTTP and WebSocket share a port. */
+export async function createHttpApp(
+  options: HttpOptions,
+): Promise<{ onRequest: RequestListener; stop: () => Promise<void> }> {
+  const app = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    // The SDK's staging base URL yields //v1/….
+    rewriteUrl: ({ url = '/' }) => url.replace(/^\/{2,}/, '/'),
+    routerOptions: { maxParamLength: 1_024 },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  answerErrors(app, options.log)
+  readBodies(app)
+  countRequests(app, options.metrics)
+  if (options.corsOrigins.length > 0)
+    await app.register(cors, { origin: options.corsOrigins, methods: ['GET', 'PUT', 'POST', 'DELETE'] })
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'connect-broker', version: '1' } },
+    transform: jsonSchemaTransform,
+  })
+  await app.register(sdkRoutes(options), { prefix: '/v1/sdk' })
+  await app.register(backendRoutes(options), { prefix: '/v1/backend' })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  app.get('/docs', { schema: { hide: true } }, async (_request, reply) => {
+    return reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', PAGE_POLICY)
+      .send(renderApiPage(app.swagger()))
+  })
+  await app.ready()
+  return { onRequest: (request, response) => app.routing(request, response), stop: () => app.close() }
+}
+
+function sdkRoutes({ store, login, handlers, actions, whenDelivered, clock }: HttpOptions) {
+  return async (app: FastifyInstance) => {
+    requireUser(app, login)
+    await app.register(meRoutes(store))
+    await app.register(sosRoutes({ incidents: store.incidents, actions, sos: handlers.sos, whenDelivered }))
+    await app.register(telemetryRoutes(handlers))
+    await app.register(deviceRoutes({ users: store.users, clock }))
+    await app.register(contactRoutes({ users: store.users, clock }))
+  }
+}
+
+function backendRoutes({ store, backendLogin, actions, bell, sessionsOf }: HttpOptions) {
+  return async (app: FastifyInstance) => {
+    requireBackend(app, backendLogin)
+    await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
+    await app.register(backendUserRoutes({ store, sessionsOf }))
+    await app.register(eventRoutes({ events: store.events, bell }))
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route takes the body's bytes: its handler reads what no JSON parser would. */
+    isRawBody?: boolean
+  }
+}
+
+/** The SDK names JSON as its content also where it sends nothing; an SOS is read whatever it is named. */
+function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    if (request.routeOptions.config.isRawBody) return done(null, body)
+    if (body.length === 0) return done(null, undefined)
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      return done(Object.assign(new Error('send application/json'), { statusCode: 415 }))
+    }
+    try {
+      done(null, JSON.parse(body.toString()))
+    } catch {
+      done(Object.assign(new Error('body: is no JSON'), { statusCode: 400 }))
+    }
+  })
+}
+
+function countRequests(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.requests.inc({ route: request.routeOptions.url ?? 'none', status: String(reply.statusCode) })
+  })
+}
+
+// The largest body is an SOS with every field, below 4 KiB; the same limit as for an MQTT packet.
+const BODY_BYTES_MAX = 65_536
+// The page is text of our own: nothing to load, nothing to run.
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
