@@ -164,6 +164,22 @@ export const SETTINGS = {
     '1000',
     'Failed logins a minute from one address (IPv6: one /64). High, because a mobile operator puts thousands of phones behind one address.',
   ),
+  RELAYED_PEOPLE_PER_HOUR: setting(
+    whole(1, 1_000_000),
+    '10',
+    'People that one user may raise an hour by relaying what their devices sent by radio. A rescue has a handful; more is somebody playing with alarms, and is raised for the sender.',
+  ),
+  CORS_ORIGINS: setting(
+    z
+      .string()
+      .transform((text) => text.split(/[\s,]+/).filter((origin) => origin !== ''))
+      .refine(
+        (origins) => origins.every((origin) => /^https?:\/\/[^/]+$/.test(origin)),
+        'is a list of origins such as https://app.example',
+      ),
+    '',
+    'Origins, divided by commas, whose pages may call the HTTP API from a browser. None by default: phones and servers need none.',
+  ),
   LIMIT_LOOPBACK: setting(
     z.enum(['true', 'false'], 'is true or false').transform((text) => text === 'true'),
     'false',
@@ -207,6 +223,8 @@ function assemble(values: Values) {
     tls: certFile === undefined || keyFile === undefined ? null : { certFile, keyFile },
     appsFile: (values.APPS_FILE as string | undefined) ?? join(values.DATA_DIR, 'apps.json'),
     dataDir: values.DATA_DIR,
+    corsOrigins: values.CORS_ORIGINS,
+    relayedPeoplePerHour: values.RELAYED_PEOPLE_PER_HOUR,
     redisUrl: values.REDIS_URL as string | undefined,
     logLevel: values.LOG_LEVEL,
     gate: {

@@ -3,7 +3,7 @@ import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { LifecycleEvent } from '../store/store.js'
 import { REASON } from './gate/reason.js'
-import type { Sessions } from './sessions.js'
+import type { Session, Sessions } from './sessions.js'
 
 /**
  * Gives an event of the log to the user's sessions on this node, under each filter exactly as it was
@@ -16,31 +16,51 @@ export function createEventDelivery(options: {
   metrics: Metrics
 }) {
   const { sessions, backlogBytesMax, log, metrics } = options
-  return (event: LifecycleEvent): void => {
+  /** The newest events and when their last copy was written; an event is often faster than whoever waits for it. */
+  const recent = new Map<string, Promise<unknown>>()
+  const waiting = new Map<string, (written: Promise<unknown>) => void>()
+
+  function deliver(event: LifecycleEvent): void {
+    const written: Promise<void>[] = []
     for (const session of sessions.of(event)) {
       for (const [topicFilter, form] of session.filters) {
         if (session.gate.backlogBytes > backlogBytesMax) {
-          log.warn(
-            { sessionId: session.sessionId, backlogBytesMax },
-            'client does not read; its session ends',
-          )
-          metrics.sessionsEnded.inc({ reason: 'slow-reader' })
-          session.gate.setCloseReason({ code: REASON.quotaExceeded, text: 'too many unread events' })
-          session.gate.destroy()
+          endSlowReader(session)
           break
         }
-        session.publish(topicFilter, encodeWireEvent(event, form))
+        written.push(session.publish(topicFilter, encodeWireEvent(event, form)))
         metrics.eventsDelivered.inc({ type: event.type })
       }
-      log.debug(
-        {
-          sessionId: session.sessionId,
-          eventId: event.eventId,
-          incidentId: event.incidentId,
-          type: event.type,
-        },
-        'event delivered',
-      )
+      const { eventId, incidentId, type } = event
+      log.debug({ sessionId: session.sessionId, eventId, incidentId, type }, 'event delivered')
     }
+    const allWritten = Promise.all(written)
+    recent.set(event.eventId, allWritten)
+    if (recent.size > RECENT_MAX) recent.delete(recent.keys().next().value as string)
+    waiting.get(event.eventId)?.(allWritten)
+  }
+
+  function endSlowReader({ sessionId, gate }: Session): void {
+    log.warn({ sessionId, backlogBytesMax }, 'client does not read; its session ends')
+    metrics.sessionsEnded.inc({ reason: 'slow-reader' })
+    gate.setCloseReason({ code: REASON.quotaExceeded, text: 'too many unread events' })
+    gate.destroy()
+  }
+
+  return {
+    deliver,
+    /** Resolves when the event has gone to its sessions on this node, or after DELIVERY_LIMIT_MS. */
+    async whenDelivered(eventId: string): Promise<void> {
+      let timer: NodeJS.Timeout | undefined
+      const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, DELIVERY_LIMIT_MS)))
+      const written = recent.get(eventId) ?? new Promise((resolve) => waiting.set(eventId, resolve))
+      await Promise.race([written, limit])
+      clearTimeout(timer)
+      waiting.delete(eventId)
+    },
   }
 }
+
+// Whoever cancels waits for the answer; an event that needs longer goes its own way.
+const DELIVERY_LIMIT_MS = 50
+const RECENT_MAX = 1_000

@@ -108,8 +108,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       principal,
       gate,
       filters: new Map(),
+      since: new Date().toISOString(),
       publish: (topic, payload) =>
-        client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () => {}),
+        new Promise((resolve) =>
+          client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () =>
+            resolve(),
+          ),
+        ),
     }
     for (const oldest of sessions.add(session)) {
       log.info({ sessionId: oldest.sessionId, by: session.sessionId }, 'session gives way to a newer one')
@@ -143,7 +148,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return gate.answerPublish(packetId, { code: REASON.notAuthorized, text: 'not a topic of this user' })
     }
     try {
-      const outcome = await handlers[topic.is]({ user: principal, payload: toBuffer(packet.payload) })
+      const outcome = await handlers[topic.is]({
+        user: principal,
+        payload: toBuffer(packet.payload),
+        way: 'mqtt',
+      })
       report(session, topic.is, outcome)
       if (outcome.is === 'dropped')
         gate.answerPublish(packetId, { code: REASON.payloadFormatInvalid, text: outcome.why })
@@ -164,7 +173,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       appId: session.principal.appId,
       userId: session.principal.userId,
     }
-    if (outcome.is === 'dropped') {
+    if (outcome.is !== 'accepted') {
       metrics.messages.inc({ kind, outcome: 'dropped' })
       log.warn({ ...about, why: outcome.why }, `${kind} dropped`)
       return
@@ -173,7 +182,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     for (const note of outcome.notes) metrics.oddities.inc({ kind, note })
     if (kind === 'sos')
       log.info(
-        { ...about, incidentId: outcome.incidentId, repeat: outcome.repeat, notes: outcome.notes },
+        { ...about, incidentId: outcome.incident?.incidentId, repeat: outcome.repeat, notes: outcome.notes },
         'sos stored',
       )
   }

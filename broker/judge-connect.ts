@@ -1,4 +1,5 @@
 import type { Login, Principal } from '../auth/login.js'
+import { readUsername } from '../auth/identity.js'
 import type { Gate } from './gate/gate.js'
 import type { Reason } from './gate/mqtt5.js'
 import type { ConnectPacket } from './gate/packets.js'
@@ -29,7 +30,11 @@ export async function judgeConnect(
   if (connect.authenticationMethod !== undefined) {
     return refuse('enhanced-authentication', REASON.badAuthenticationMethod, {})
   }
-  const verdict = await login({ ...credentials, address: gate.origin.address })
+  const verdict = await login({
+    name: readUsername(credentials.username),
+    password: credentials.password,
+    address: gate.origin.address,
+  })
   if (verdict.is === 'refused') {
     const { why, hint, appId } = verdict
     return refuse(why, REFUSALS[why], { appId }, hint)

@@ -1,13 +1,17 @@
+import { EventEmitter } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
-import { createLogin } from '../auth/login.js'
+import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createLoginThrottle } from '../auth/throttle.js'
 import { isTelemetryTopic } from '../auth/topics.js'
+import { createIncidentActions } from '../handlers/incidents.js'
+import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosHandler } from '../handlers/sos.js'
 import { createTelemetryHandler } from '../handlers/telemetry.js'
+import { createHttpApp } from '../http/server.js'
 import { createAdminServer } from '../ops/admin.js'
 import type { Health } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
@@ -24,6 +28,7 @@ import { createEnginePersistence } from './engine-persistence.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
 import { createSessions } from './sessions.js'
+import type { Session } from './sessions.js'
 
 /** What runs once everything is open. */
 export interface Service {
@@ -80,25 +85,54 @@ async function openEverything(
 
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
+  const throttle = createLoginThrottle(config.throttle)
+  const login = createLogin({ apps, throttle })
+  const handlers = {
+    sos: createSosHandler({
+      incidents: store.incidents,
+      users: store.users,
+      relayLimit: createRelayLimit(config.relayedPeoplePerHour),
+      clock,
+    }),
+    telemetry: createTelemetryHandler({ telemetry: store.telemetry, clock }),
+  }
   const engine = await createEngine({
-    login: createLogin({ apps, throttle: createLoginThrottle(config.throttle) }),
-    handlers: {
-      sos: createSosHandler({ incidents: store.incidents, clock }),
-      telemetry: createTelemetryHandler({ telemetry: store.telemetry, clock }),
-    },
+    login,
+    handlers,
     sessions,
     subscriptionsMax: config.sessions.subscriptionsMax,
     persistence: createEnginePersistence(redis),
     log,
     metrics,
   })
-  const deliver = createEventDelivery({
+  const delivery = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
     log,
     metrics,
   })
-  await store.events.follow(() => apps.appIds(), deliver)
+  const bell = new EventEmitter().setMaxListeners(0)
+  await store.events.follow(
+    () => apps.appIds(),
+    (event) => {
+      delivery.deliver(event)
+      bell.emit(event.appId)
+    },
+  )
+  const http = await createHttpApp({
+    store,
+    login,
+    backendLogin: createBackendLogin({ apps, throttle }),
+    handlers,
+    actions: createIncidentActions({ incidents: store.incidents, users: store.users, clock }),
+    whenDelivered: delivery.whenDelivered,
+    bell,
+    sessionsOf: (user) => sessions.of(user).map(describeSession),
+    clock,
+    corsOrigins: config.corsOrigins,
+    log,
+    metrics,
+  })
 
   const listeners = createListeners({
     host: config.host,
@@ -107,16 +141,14 @@ async function openEverything(
     limits: config.gate,
     isPaced: isTelemetryTopic,
     onConnect: (gate) => engine.handle(gate),
-    onRequest: (_request, response) => {
-      const body = { error: { code: 'not_found', message: 'no such path' } }
-      response.writeHead(404, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    },
+    onRequest: http.onRequest,
     log,
     metrics,
   })
   closers.push(async () => {
     listeners.stopAccepting()
     await engine.stop()
+    await http.stop()
     listeners.stop()
   })
   const ports: Service['ports'] = await listeners.start()
@@ -157,6 +189,10 @@ async function readHealth(store: Store, isStopping: boolean): Promise<Health> {
   } catch (error) {
     return { isReady: false, reasons: [`the store does not answer (${(error as Error).message})`] }
   }
+}
+
+function describeSession({ sessionId, gate, since }: Session) {
+  return { sessionId, transport: gate.origin.transport, address: gate.origin.address, since }
 }
 
 function makeDataDir(dataDir: string): void {

@@ -9,8 +9,10 @@ export interface Session {
   gate: Gate
   /** Topic filters as the client wrote them, and the form in which each names the user. */
   filters: Map<string, IdForm>
-  /** Hands a message of QoS 1 to the engine for this client. */
-  publish(topicName: string, payload: string): void
+  /** ISO 8601. */
+  since: string
+  /** Hands a message of QoS 1 to the engine for this client; resolves when it was written, or cannot be. */
+  publish(topicName: string, payload: string): Promise<void>
 }
 
 export type Sessions = ReturnType<typeof createSessions>

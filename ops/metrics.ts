@@ -31,6 +31,7 @@ export function createMetrics() {
       'note',
     ]),
     subscriptions: counter('subscriptions_total', 'Topic filters by outcome', ['outcome']),
+    requests: counter('http_requests_total', 'HTTP requests by route and status', ['route', 'status']),
     eventsDelivered: counter('events_delivered_total', 'Lifecycle events handed to sessions', ['type']),
     sessionsEnded: counter('sessions_ended_total', 'Sessions that the broker ended', ['reason']),
   }
