@@ -7,6 +7,7 @@ import type { AppRegistry } from '../auth/apps.js'
 import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createLoginThrottle } from '../auth/throttle.js'
 import { isTelemetryTopic } from '../auth/topics.js'
+import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosHandler } from '../handlers/sos.js'
@@ -87,14 +88,16 @@ async function openEverything(
   const clock = { now: () => new Date() }
   const throttle = createLoginThrottle(config.throttle)
   const login = createLogin({ apps, throttle })
+  const learnAlias = createAliasLearner(store.users)
   const handlers = {
     sos: createSosHandler({
       incidents: store.incidents,
       users: store.users,
       relayLimit: createRelayLimit(config.relayedPeoplePerHour),
+      learnAlias,
       clock,
     }),
-    telemetry: createTelemetryHandler({ telemetry: store.telemetry, clock }),
+    telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),
   }
   const engine = await createEngine({
     login,

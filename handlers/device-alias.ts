@@ -3,14 +3,16 @@ import type { UserRecord, UserStore } from '../store/store.js'
 import type { NamedDevices } from './device-owner.js'
 import type { User } from '../store/user.js'
 
+export type AliasLearner = (user: User, named: NamedDevices) => void
+
 /**
  * Remembers that a MAC address and a node number are the same device, when a session of the device's owner
  * names both. Node numbers are how another user's phone names a device that it heard by radio. Nobody waits
  * for it: what could not be stored is learned from the next message.
  */
-export function createAliasLearner(users: UserStore) {
+export function createAliasLearner(users: UserStore): AliasLearner {
   const askAgainAt = new Map<string, number>()
-  return (user: User, { deviceId, hardwareId, nodeId }: NamedDevices): void => {
+  return (user, { deviceId, hardwareId, nodeId }) => {
     const numbers = [deviceId, nodeId].filter((id) => id !== undefined && NODE_NUMBER.test(id)) as string[]
     if (hardwareId === undefined || numbers.length === 0) return
     const pair = [user.appId, user.userId, hardwareId, ...numbers].join(' ')

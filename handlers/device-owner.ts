@@ -1,5 +1,5 @@
 import { deviceKey } from '../store/store.js'
-import type { SosReport, UserStore } from '../store/store.js'
+import type { UserStore } from '../store/store.js'
 import type { User } from '../store/user.js'
 import { readDeviceId } from './payload.js'
 
@@ -14,18 +14,17 @@ export type DeviceOwner =
 
 /** Device ids in the order in which they are believed. */
 export interface NamedDevices {
-  deviceId?: string
-  hardwareId?: string
-  nodeId?: string
+  deviceId: string | undefined
+  hardwareId: string | undefined
+  nodeId: string | undefined
 }
 
-/** Device ids of a report or of the body of a cancel. */
-export function readNamedDevices({ deviceId, hardwareId, fields = {} }: Partial<SosReport>): NamedDevices {
-  const nodeId = readDeviceId(fields.originatorNodeId) ?? readDeviceId(fields.nodeId)
+/** Device ids of a payload: an SOS, telemetry, or the body of a cancel. */
+export function readNamedDevices(json: Record<string, unknown>): NamedDevices {
   return {
-    ...(deviceId === undefined ? {} : { deviceId }),
-    ...(hardwareId === undefined ? {} : { hardwareId }),
-    ...(nodeId === undefined ? {} : { nodeId }),
+    deviceId: readDeviceId(json.deviceId),
+    hardwareId: readDeviceId(json.hardwareId),
+    nodeId: readDeviceId(json.originatorNodeId) ?? readDeviceId(json.nodeId),
   }
 }
 

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { createKeyedQueue } from '../store/keyed-queue.js'
 import type { IncidentStore, SosReport, UserStore } from '../store/store.js'
 import type { User } from '../store/user.js'
-import { createAliasLearner } from './device-alias.js'
+import type { AliasLearner } from './device-alias.js'
 import { findDeviceOwner, readNamedDevices } from './device-owner.js'
+import type { NamedDevices } from './device-owner.js'
 import type { Clock, Handler, Message, Outcome } from './handler.js'
 import { report as reportRule } from './incident-rules.js'
 import { namesOther } from './payload.js'
@@ -14,6 +15,7 @@ export interface SosHandlerOptions {
   incidents: IncidentStore
   users: UserStore
   relayLimit: RelayLimit
+  learnAlias: AliasLearner
   clock: Clock
 }
 
@@ -21,9 +23,14 @@ export interface SosHandlerOptions {
  * Accepts an SOS when it is stored, because PUBACK follows as soon as this resolves. The incident is the
  * sender's, or the owner's whose device the sender heard; never anybody's because a payload names him.
  */
-export function createSosHandler({ incidents, users, relayLimit, clock }: SosHandlerOptions): Handler {
+export function createSosHandler({
+  incidents,
+  users,
+  relayLimit,
+  learnAlias,
+  clock,
+}: SosHandlerOptions): Handler {
   const inOrder = createKeyedQueue()
-  const learnAlias = createAliasLearner(users)
   return (message) => inOrder(`${message.user.appId}:${message.user.userId}`, () => take(message))
 
   async function take({ user, payload, way }: Message): Promise<Outcome> {
@@ -41,7 +48,7 @@ export function createSosHandler({ incidents, users, relayLimit, clock }: SosHan
       report.reportKey,
       reportRule(owner, report, stamp, reportWay),
     )
-    if (!isRelay) learnAlias(user, readNamedDevices(report))
+    if (!isRelay) learnAlias(user, devicesOf(report))
     return {
       is: 'accepted',
       notes: [...oddities, ...notes, ...(namesOther(user, namedUserId) ? ['names-another-user'] : [])],
@@ -52,7 +59,7 @@ export function createSosHandler({ incidents, users, relayLimit, clock }: SosHan
   }
 
   async function findTarget(user: User, report: SosReport, way: Message['way']): Promise<Target> {
-    const found = await findDeviceOwner(users, user, readNamedDevices(report))
+    const found = await findDeviceOwner(users, user, devicesOf(report))
     switch (found.is) {
       case 'sender':
         return { is: 'target', owner: user, report, notes: [] }
@@ -84,6 +91,10 @@ function withoutDevice({ deviceId, hardwareId, fields, ...report }: SosReport): 
     ...(hardwareId === undefined ? {} : { hardwareId }),
   }
   return { ...report, fields: { ...fields, ...ids } }
+}
+
+function devicesOf({ deviceId, hardwareId, fields }: SosReport): NamedDevices {
+  return readNamedDevices({ ...fields, deviceId, hardwareId })
 }
 
 function relayerOf({ userId, externalUserId }: User) {

@@ -1,4 +1,6 @@
 import type { TelemetryStore } from '../store/store.js'
+import type { AliasLearner } from './device-alias.js'
+import { readNamedDevices } from './device-owner.js'
 import type { Clock, Handler } from './handler.js'
 import { hasBadPosition, namesOther, readJsonObject, readPosition, readTimestamp } from './payload.js'
 
@@ -6,13 +8,12 @@ import { hasBadPosition, namesOther, readJsonObject, readPosition, readTimestamp
  * Keeps telemetry of either generation of client. What cannot be read, or names another user, is dropped and
  * acknowledged. A heartbeat is kept, its position never (contract of the SDK: it carries 0,0).
  */
-export function createTelemetryHandler({
-  telemetry,
-  clock,
-}: {
+export function createTelemetryHandler(options: {
   telemetry: TelemetryStore
+  learnAlias: AliasLearner
   clock: Clock
 }): Handler {
+  const { telemetry, learnAlias, clock } = options
   return async ({ user, payload }) => {
     const json = readJsonObject(payload)
     if (!json) return { is: 'dropped', why: 'payload is no JSON object' }
@@ -33,6 +34,7 @@ export function createTelemetryHandler({
       ...(position ? { position } : {}),
       fields,
     })
+    learnAlias(user, readNamedDevices(json))
     return { is: 'accepted', notes: time ? [] : ['no-usable-timestamp'] }
   }
 }

@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { readNamedDevices } from '../../handlers/device-owner.js'
 import type { Handler } from '../../handlers/handler.js'
 import type { CancelOutcome, IncidentActions } from '../../handlers/incidents.js'
-import { readDeviceId } from '../../handlers/payload.js'
 import type { Incident, IncidentStore, TrailPoint } from '../../store/store.js'
 import { errorBody, HttpError } from '../errors.js'
 import { pageQuery, paginate, pagination } from '../fields.js'
@@ -77,13 +76,7 @@ export function sosRoutes({
         },
       },
       async ({ principal, body }) => {
-        const { deviceId, hardwareId, ...fields } = body ?? {}
-        const ids = { deviceId: readDeviceId(deviceId), hardwareId: readDeviceId(hardwareId) }
-        const known = Object.fromEntries(Object.entries(ids).filter(([, id]) => id !== undefined))
-        return answer(
-          await actions.cancel(principal, readNamedDevices({ ...known, fields })),
-          principal.userId,
-        )
+        return answer(await actions.cancel(principal, readNamedDevices(body ?? {})), principal.userId)
       },
     )
 
