@@ -14,6 +14,8 @@ export interface App {
 export interface AppRegistry {
   find(appId: string): App | undefined
   appIds(): string[]
+  /** Calls back after every reload that took. */
+  onChange(changed: () => void): void
   /** Reads the file again; a broken one keeps the apps as they are and says so in the log. */
   reload(): void
   stop(): void
@@ -22,6 +24,9 @@ export interface AppRegistry {
 /** A login checks both secrets of every app, known or not, so a third would show in the time it takes. */
 export const SECRETS_MAX = 2
 
+/** Longer than anybody's; what is longer in a login is no app id and need not be kept or logged. */
+export const APP_ID_LENGTH_MAX = 128
+
 /**
  * The apps file: `{"apps":[{"appId":"demo-app","secrets":["…"],"disabled":false}]}`, read again when it changes.
  *
@@ -29,10 +34,12 @@ export const SECRETS_MAX = 2
  */
 export function openAppRegistry({ file, log }: { file: string; log: Log }): AppRegistry {
   let apps = readAppsFile(file)
+  const listeners: (() => void)[] = []
   const reload = () => {
     try {
       apps = readAppsFile(file)
       log.info({ file, apps: apps.size }, 'apps file read again')
+      for (const changed of listeners) changed()
     } catch (error) {
       log.error({ file, reason: (error as Error).message }, 'apps file is broken; the apps stay as they were')
     }
@@ -42,6 +49,7 @@ export function openAppRegistry({ file, log }: { file: string; log: Log }): AppR
   return {
     find: (appId) => apps.get(appId),
     appIds: () => [...apps.keys()],
+    onChange: (changed) => void listeners.push(changed),
     reload,
     stop: () => unwatchFile(file, reload),
   }
@@ -80,13 +88,14 @@ export function readAppsFile(file: string): Map<string, App> {
 
 export const DEMO_APP_ID = 'demo-app'
 
-const appsFile = z.object({
+// Strict, because a mistyped "disabled" would leave the door open.
+const appsFile = z.strictObject({
   apps: z.array(
-    z.object({
+    z.strictObject({
       appId: z
         .string()
         .min(1)
-        .max(128)
+        .max(APP_ID_LENGTH_MAX)
         .regex(/^[^:\p{Cc}]+$/u, 'an app id holds no colon and no control character'),
       secrets: z
         .array(z.string().min(1))

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
 import type { User } from '../store/user.js'
-import { SECRETS_MAX } from './apps.js'
+import { APP_ID_LENGTH_MAX, SECRETS_MAX } from './apps.js'
 import type { App } from './apps.js'
 
 /** A username taken apart; see the identity section of docs/mqtt.md. */
@@ -17,14 +17,16 @@ export function readUsername(username: string | undefined): Username | null {
   if (colon < 0) return null
   const appId = username.slice(4, colon)
   const externalUserId = username.slice(colon + 1)
-  if (appId === '' || !isExternalUserId(externalUserId)) return null
+  if (appId === '' || appId.length > APP_ID_LENGTH_MAX || !isExternalUserId(externalUserId)) return null
   return { appId, externalUserId }
 }
 
-/** Any characters, 1 to 255 bytes of UTF-8: a topic that names the user must stay under 255 as well. */
+/** Any characters, 1 to 244 bytes of UTF-8: with `sos/events/` before it a topic has 255. */
 export function isExternalUserId(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= 255
+  return text !== '' && Buffer.byteLength(text) <= EXTERNAL_USER_ID_BYTES_MAX
 }
+
+const EXTERNAL_USER_ID_BYTES_MAX = 244
 
 /** Lower-case hex of HMAC-SHA256(key: app secret, message: external user id). */
 export function signUser(secret: string, externalUserId: string): string {

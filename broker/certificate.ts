@@ -1,37 +1,44 @@
+import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { generate } from 'selfsigned'
+import { named, SettingError } from './setting-error.js'
 
 export interface TlsFiles {
   certFile: string
   keyFile: string
 }
 
-/** @throws when either file cannot be read or they do not fit together; the message names no content. */
+/** @throws SettingError when either file cannot be read or they do not fit together; the message names no content. */
 export function readCertificate({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer } {
-  const read = (name: string, file: string) => {
-    try {
-      return readFileSync(file)
-    } catch (error) {
-      throw new Error(`${name}: cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error })
-    }
-  }
-  const pair = { cert: read('TLS_CERT_FILE', certFile), key: read('TLS_KEY_FILE', keyFile) }
+  const cert = named('TLS_CERT_FILE', () => readFileSync(certFile))
+  const key = named('TLS_KEY_FILE', () => readFileSync(keyFile))
   try {
-    createSecureContext(pair)
+    createSecureContext({ cert, key })
   } catch (error) {
-    throw new Error('TLS_CERT_FILE, TLS_KEY_FILE: no PEM certificate and its private key', { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') {
+      throw new SettingError('TLS_KEY_FILE', 'is not the key of TLS_CERT_FILE', error)
+    }
+    throw new SettingError('TLS_CERT_FILE, TLS_KEY_FILE', 'no PEM certificate and private key', error)
   }
-  return pair
+  return { cert, key }
 }
 
-/** Makes a self-signed pair for this machine in `dataDir`, unless there is one. */
+/** Days until the certificate expires; negative when it has. */
+export function daysLeft(cert: Buffer, now: Date): number {
+  return Math.floor((Date.parse(new X509Certificate(cert).validTo) - now.getTime()) / MS_PER_DAY)
+}
+
+const MS_PER_DAY = 86_400_000
+
+/** Makes a self-signed pair for this machine in `dataDir`, unless there is one that is still valid. */
 export async function ensureSelfSigned(dataDir: string): Promise<TlsFiles> {
   const directory = join(dataDir, 'tls')
   const files = { certFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') }
-  if (existsSync(files.certFile) && existsSync(files.keyFile)) return files
+  const isThere = existsSync(files.certFile) && existsSync(files.keyFile)
+  if (isThere && daysLeft(readFileSync(files.certFile), new Date()) > 0) return files
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const notAfterDate = new Date()
   notAfterDate.setFullYear(notAfterDate.getFullYear() + 2)

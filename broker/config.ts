@@ -25,7 +25,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       if (parsed.success) values[name] = parsed.data
       else problems.push(`${name}: ${parsed.error.issues[0]?.message}`)
     } catch (error) {
-      problems.push(`${name}_FILE: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+      const { code, message } = error as NodeJS.ErrnoException
+      problems.push(`${name}_FILE: ${code === undefined ? message : `cannot be read (${code})`}`)
     }
   }
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) {
@@ -253,11 +254,13 @@ function assemble(values: Values) {
   }
 }
 
-/** NAME itself, else the content of the file that NAME_FILE names. An empty value counts as none. */
+/** NAME itself, else the content of the file that NAME_FILE names. An empty value counts as none, an empty file is an error. */
 function readValue(environment: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = environment[name]?.trim()
   if (value) return value
   const file = environment[`${name}_FILE`]
   if (!file || `${name}_FILE` in SETTINGS) return undefined
-  return readFileSync(file, 'utf8').trim() || undefined
+  const content = readFileSync(file, 'utf8').trim()
+  if (content === '') throw new Error('is empty')
+  return content
 }

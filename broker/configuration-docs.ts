@@ -24,13 +24,16 @@ const FIXED = `
 | limit | value | where | why |
 |---|---|---|---|
 | levels of a topic | 10 | \`broker/gate/packets.ts\` | no topic of ours has more than three |
-| bytes of a topic | 255 | \`broker/gate/packets.ts\` | an encoded external id fits; longer ones are attacks on whatever splits topics |
-| bytes of an external user id | 255 | \`auth/identity.ts\` | a topic that names the user must fit |
+| filters of one SUBSCRIBE or UNSUBSCRIBE | 64 | \`broker/gate/packets.ts\` | the SDK sends one; each costs a check and a byte in the answer |
+| packets of a client in one turn | 32 | \`broker/gate/gate.ts\` | then others have theirs: a segment full of the smallest SOS would hold everybody up for a second |
+| bytes of a topic | 255, a percent-encoded byte counting as one | \`broker/gate/packets.ts\` | an encoded external id fits; longer ones are attacks on whatever splits topics; encoding costs nothing, or an id would be too long in one alphabet only |
+| bytes of an external user id | 244 | \`auth/identity.ts\` | with \`sos/events/\` before it the topic has 255 |
 | live secrets of an app | 2 | \`auth/apps.ts\` | old and new while rotating; every login does the work for both, so that none shows in the time it takes |
 | unacknowledged events of a session | 100, or the client's Receive Maximum | \`broker/gate/outbound.ts\` | the rest waits, within \`BACKLOG_BYTES_MAX\` |
 | held telemetry of a connection | 64 KiB | \`broker/gate/gate.ts\` | what an SOS of the same client can overtake; behind it the socket is read no further |
 | time for an answer while a connection closes | 5 s | \`broker/gate/gate.ts\` | a stop of the broker must end within 10 s |
 | time for a client to read its last packet | 1 s | \`broker/gate/gate.ts\` | who has not read it by then never will |
+| time for a client that has to go to hear of it | 2 s | \`broker/gate/gate.ts\` | what it sends until then is still stored |
 | answer of Redis | 3 s | \`store/redis/connection.ts\` | only this notices a Redis that neither answers nor closes |
 
 ## The apps file

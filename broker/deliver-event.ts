@@ -22,13 +22,14 @@ export function createEventDelivery(options: {
 
   function deliver(event: LifecycleEvent): void {
     const written: Promise<void>[] = []
+    const encoded = { uuid: encodeWireEvent(event, 'uuid'), external: encodeWireEvent(event, 'external') }
     for (const session of sessions.of(event)) {
       for (const [topicFilter, form] of session.filters) {
-        if (session.gate.backlogBytes > backlogBytesMax) {
+        if (session.gate.backlogBytes + session.unwrittenBytes > backlogBytesMax) {
           endSlowReader(session)
           break
         }
-        written.push(session.publish(topicFilter, encodeWireEvent(event, form)))
+        written.push(session.publish(topicFilter, encoded[form]))
         metrics.eventsDelivered.inc({ type: event.type })
       }
       const { eventId, incidentId, type } = event

@@ -1,16 +1,24 @@
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
-import type { AedesOptions, AuthenticateError, Client, PublishPacket, Subscription } from 'aedes'
-import type { Login } from '../auth/login.js'
-import { readPublishTopic, readTopicFilter } from '../auth/topics.js'
-import type { Handler, Outcome } from '../handlers/handler.js'
+import type {
+  AedesOptions,
+  AuthenticateError,
+  Client,
+  PublishPacket as AedesPublish,
+  Subscription,
+} from 'aedes'
+import type { Login, Principal } from '../auth/login.js'
+import { readTopicFilter } from '../auth/topics.js'
+import type { Handler } from '../handlers/handler.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Gate } from './gate/gate.js'
 import type { Reason } from './gate/mqtt5.js'
+import type { PublishPacket } from './gate/packets.js'
 import { REASON, RETURN_CODE } from './gate/reason.js'
 import { judgeConnect } from './judge-connect.js'
 import type { Session, Sessions } from './sessions.js'
+import { createPublishTaker } from './take-publish.js'
 
 export interface EngineOptions {
   login: Login
@@ -25,16 +33,22 @@ export interface EngineOptions {
 export interface Engine {
   /** Takes over a gate whose CONNECT has passed. */
   handle(gate: Gate): void
+  /** Handles a publication of a connection that ended before the engine saw it; nobody is answered. */
+  takeAbandoned(gate: Gate, packet: PublishPacket): void
+  /** Ends the sessions whose principal may not stay. */
+  endSessions(mayStay: (principal: Principal) => boolean): void
   /** Ends every session, with DISCONNECT 0x8B, after what is under way has been answered. */
   stop(): Promise<void>
 }
 
 /** The only place that knows Aedes: its hooks on one side, login and handlers on the other. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { login, handlers, sessions, log, metrics } = options
+  const { login, sessions, log, metrics } = options
+  const takePublish = createPublishTaker(options)
   const gates = new WeakMap<Client, Gate>()
-  const sessionsOf = new WeakMap<Client, Session>()
-  const underWay = new Set<Promise<void>>()
+  const sessionsOf = new WeakMap<Gate, Session>()
+  const underWay = new Set<Promise<unknown>>()
+  let isStopping = false
 
   const aedes = new HooksOnlyAedes({
     persistence: options.persistence,
@@ -55,8 +69,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
             return done(refusal(), false)
           }
           if (gate.destroyed) return // the client left while it was looked at
+          if (isStopping) {
+            gate.refuseConnect({ code: REASON.serverShuttingDown })
+            return done(refusal(RETURN_CODE.serverUnavailable), false)
+          }
           const session = openSession(client, gate, verdict.principal)
-          sessionsOf.set(client, session)
+          sessionsOf.set(gate, session)
           log.info(about, 'login')
           done(null, true)
         },
@@ -68,24 +86,29 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       )
     },
     authorizePublish: (client, packet, done) => {
-      const session = client && sessionsOf.get(client)
+      const session = client && sessionOf(client)
       if (!session) return done(new Error('no session'))
-      const work = takePublish(session, packet).then(
-        () => done(),
-        (error: Error) => done(error),
+      const { messageId = 0, topic, retain, payload } = packet
+      follow(
+        takePublish(session, {
+          packetId: messageId,
+          topicName: topic,
+          isRetained: retain,
+          payload: toBuffer(payload),
+        }).then(
+          () => done(),
+          (error: Error) => done(error),
+        ),
       )
-      underWay.add(work)
-      void work.finally(() => underWay.delete(work))
     },
     authorizeSubscribe: (client, subscription, done) => {
-      const session = sessionsOf.get(client)
+      const session = sessionOf(client)
       done(null, session && maySubscribe(session, subscription) ? subscription : null)
     },
   })
 
   aedes.on('unsubscribe', (topicFilters, client) => {
-    const session = sessionsOf.get(client)
-    for (const topicFilter of topicFilters) session?.filters.delete(topicFilter)
+    for (const topicFilter of topicFilters) sessionOf(client)?.filters.delete(topicFilter)
   })
   aedes.on('keepaliveTimeout', (client) => {
     metrics.sessionsEnded.inc({ reason: 'keep-alive' })
@@ -102,19 +125,34 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   emitter.on('error', (error: Error) => log.error({ err: error }, 'engine'))
   await aedes.listen()
 
-  function openSession(client: Client, gate: Gate, principal: Session['principal']): Session {
+  function sessionOf(client: Client): Session | undefined {
+    const gate = gates.get(client)
+    return gate && sessionsOf.get(gate)
+  }
+
+  /** A stop of the engine waits for what is under way. */
+  function follow(work: Promise<unknown>): void {
+    underWay.add(work)
+    void work.finally(() => underWay.delete(work))
+  }
+
+  function openSession(client: Client, gate: Gate, principal: Principal): Session {
     const session: Session = {
       sessionId: gate.sessionId,
       principal,
       gate,
       filters: new Map(),
       since: new Date().toISOString(),
-      publish: (topic, payload) =>
-        new Promise((resolve) =>
+      unwrittenBytes: 0,
+      async publish(topic, payload) {
+        session.unwrittenBytes += payload.length
+        await new Promise<void>((resolve) =>
           client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () =>
             resolve(),
           ),
-        ),
+        )
+        session.unwrittenBytes -= payload.length
+      },
     }
     for (const oldest of sessions.add(session)) {
       log.info({ sessionId: oldest.sessionId, by: session.sessionId }, 'session gives way to a newer one')
@@ -129,62 +167,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       log.info({ sessionId: session.sessionId }, 'session ended')
     })
     return session
-  }
-
-  /** Resolves when the publication may be acknowledged. @throws when it must not be; the connection then ends. */
-  async function takePublish(session: Session, packet: PublishPacket): Promise<void> {
-    const { gate, principal } = session
-    const packetId = packet.messageId ?? 0
-    if (packet.retain) {
-      metrics.messages.inc({ kind: 'other', outcome: 'refused' })
-      gate.setCloseReason({ code: REASON.retainNotSupported, text: 'retained messages are not available' })
-      throw logged(session, 'retained publication refused')
-    }
-    const topic = readPublishTopic(principal, packet.topic)
-    if (topic.is === 'refused') {
-      metrics.messages.inc({ kind: 'other', outcome: 'refused' })
-      const error = logged(session, 'publication to a foreign topic refused')
-      if (gate.connect?.version !== 5) throw error // 3.1.1 has no other way to say no, [MQTT-3.3.5-2]
-      return gate.answerPublish(packetId, { code: REASON.notAuthorized, text: 'not a topic of this user' })
-    }
-    try {
-      const outcome = await handlers[topic.is]({
-        user: principal,
-        payload: toBuffer(packet.payload),
-        way: 'mqtt',
-      })
-      report(session, topic.is, outcome)
-      if (outcome.is === 'dropped')
-        gate.answerPublish(packetId, { code: REASON.payloadFormatInvalid, text: outcome.why })
-    } catch (error) {
-      metrics.messages.inc({ kind: topic.is, outcome: 'failed' })
-      log.error(
-        { sessionId: session.sessionId, kind: topic.is, reason: (error as Error).message },
-        'not stored, not acknowledged',
-      )
-      gate.setCloseReason({ code: REASON.serverUnavailable, text: 'the message could not be stored' })
-      throw error
-    }
-  }
-
-  function report(session: Session, kind: 'sos' | 'telemetry', outcome: Outcome): void {
-    const about = {
-      sessionId: session.sessionId,
-      appId: session.principal.appId,
-      userId: session.principal.userId,
-    }
-    if (outcome.is !== 'accepted') {
-      metrics.messages.inc({ kind, outcome: 'dropped' })
-      log.warn({ ...about, why: outcome.why }, `${kind} dropped`)
-      return
-    }
-    metrics.messages.inc({ kind, outcome: outcome.repeat ? 'repeat' : 'accepted' })
-    for (const note of outcome.notes) metrics.oddities.inc({ kind, note })
-    if (kind === 'sos')
-      log.info(
-        { ...about, incidentId: outcome.incident?.incidentId, repeat: outcome.repeat, notes: outcome.notes },
-        'sos stored',
-      )
   }
 
   function maySubscribe(session: Session, { topic }: Subscription): boolean {
@@ -202,26 +184,33 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return false
   }
 
-  function logged(session: Session, text: string): Error {
-    log.warn(
-      { sessionId: session.sessionId, appId: session.principal.appId, userId: session.principal.userId },
-      text,
-    )
-    return new Error(text)
-  }
-
   return {
     handle(gate) {
       gates.set(aedes.handle(gate), gate)
     },
+    takeAbandoned(gate, packet) {
+      const session = sessionsOf.get(gate)
+      if (!session) return
+      log.debug({ sessionId: session.sessionId }, 'taking what a lost connection had sent')
+      follow(takePublish(session, packet).catch(() => {})) // nobody is left to be told
+    },
+    endSessions(mayStay) {
+      for (const { sessionId, principal, gate } of sessions.all()) {
+        if (mayStay(principal)) continue
+        log.info({ sessionId, appId: principal.appId }, 'session ended: the app may no longer log in')
+        metrics.sessionsEnded.inc({ reason: 'app-revoked' })
+        gate.closeWith({ code: REASON.administrativeAction, text: 'the app may no longer log in' })
+      }
+    },
     async stop() {
+      isStopping = true
       const open = sessions.all()
       const closed = open.map(
         ({ gate }) => new Promise<void>((resolve) => gate.once('close', () => resolve())),
       )
       for (const { gate } of open) gate.closeWith({ code: REASON.serverShuttingDown })
       await Promise.all(closed)
-      await Promise.all(underWay)
+      while (underWay.size > 0) await Promise.all(underWay)
       await new Promise<void>((resolve) => aedes.close(() => resolve()))
     },
   }
@@ -232,7 +221,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
  * sessions directly, so nothing is ever published to the engine, `$SYS` included.
  */
 class HooksOnlyAedes extends Aedes {
-  override publish(_packet: PublishPacket, ...rest: unknown[]): void {
+  override publish(_packet: AedesPublish, ...rest: unknown[]): void {
     const done = rest.at(-1)
     if (typeof done === 'function') done(null)
   }
@@ -245,10 +234,8 @@ const FILTER_REASONS: Record<'wildcard' | 'shared-subscription' | 'not-own' | 't
   'too-many': REASON.quotaExceeded,
 }
 
-function refusal(): AuthenticateError {
-  return Object.assign(new Error('not authorized'), {
-    returnCode: RETURN_CODE.notAuthorized,
-  }) as AuthenticateError
+function refusal(returnCode: number = RETURN_CODE.notAuthorized): AuthenticateError {
+  return Object.assign(new Error('refused'), { returnCode }) as AuthenticateError
 }
 
 function toBuffer(payload: string | Buffer): Buffer {

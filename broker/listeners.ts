@@ -10,6 +10,8 @@ import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
 import { Gate } from './gate/gate.js'
 import type { GateLimits, Transport } from './gate/gate.js'
+import type { PublishPacket } from './gate/packets.js'
+import { SettingError } from './setting-error.js'
 import { acceptWebSockets } from './websocket.js'
 
 export interface ListenersOptions {
@@ -20,6 +22,8 @@ export interface ListenersOptions {
   isPaced: (topicName: string) => boolean
   /** A connection whose CONNECT passed the gate. */
   onConnect: (gate: Gate) => void
+  /** A publication that its connection did not live to see handled. */
+  onAbandoned: (gate: Gate, packet: PublishPacket) => void
   onRequest: RequestListener
   log: Log
   metrics: Metrics
@@ -44,6 +48,7 @@ export function createListeners(options: ListenersOptions) {
       limits,
       isPaced: options.isPaced,
       onConnect: options.onConnect,
+      onAbandoned: options.onAbandoned,
       onViolation: ({ sessionId, origin }, { clause, message }) => {
         metrics.violations.inc({ clause })
         log.warn({ sessionId, ...origin, clause, reason: message }, 'connection ended: protocol violated')
@@ -120,11 +125,15 @@ export function createListeners(options: ListenersOptions) {
 
 /** @throws with the variable and the reason when the port cannot be opened. */
 export async function listen(server: Server, host: string, port: number, variable: string): Promise<number> {
+  const hostVariable = variable === 'ADMIN_PORT' ? 'ADMIN_HOST' : 'HOST'
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${error.code})`
-      reject(new Error(`${variable}: port ${port} on ${host} ${why}`, { cause: error }))
+      const { code } = error
+      const isAddress = code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL' || code === 'EINVAL'
+      if (isAddress)
+        return reject(new SettingError(hostVariable, `no address of this machine (${code})`, error))
+      const why = code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be opened (${code})`
+      reject(new SettingError(variable, `port ${port} on ${host} ${why}`, error))
     })
     server.listen({ host, port, backlog: BACKLOG }, resolve)
   })

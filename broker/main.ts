@@ -1,8 +1,10 @@
 import { createLog } from '../ops/log.js'
+import type { Log } from '../ops/log.js'
 import { ConfigError, readConfig } from './config.js'
 import type { Config } from './config.js'
 import { startService } from './service.js'
 import type { Service } from './service.js'
+import { SettingError } from './setting-error.js'
 import { welcome } from './welcome.js'
 
 /** Environment → config → service → signals → exit code. */
@@ -17,20 +19,21 @@ async function main(): Promise<void> {
     process.exit(70)
   })
 
-  let service: Service
-  try {
-    service = await startService(config, log)
-  } catch (error) {
-    log.fatal((error as Error).message)
-    process.exit(1)
-  }
-  stopOnSignals(service, log)
+  // Before the start, which may take long: as the first process of a container we would not hear them at all.
+  const starting = startService(config, log)
+  stopOnSignals(starting, log)
+  const service = await starting.catch((error: Error) => {
+    if (error instanceof SettingError) log.fatal(error.message)
+    else log.fatal({ err: error }, 'the broker could not start')
+    process.exit(error instanceof SettingError ? 1 : 70)
+  })
   process.on('SIGHUP', () => service.apps.reload())
-  log.info({ ...service.ports, store: config.redisUrl === undefined ? 'embedded' : 'redis' }, 'ready')
+  const store = config.redisUrl === undefined ? 'embedded' : 'redis'
+  log.info({ ...service.ports, store, apps: service.apps.appIds().length }, 'ready')
   if (isTerminal) process.stdout.write(welcome(service, config))
 }
 
-function stopOnSignals(service: Service, log: ReturnType<typeof createLog>['log']): void {
+function stopOnSignals(starting: Promise<Service>, log: Log): void {
   let isStopping = false
   const stop = async (signal: string) => {
     if (isStopping) return
@@ -40,6 +43,7 @@ function stopOnSignals(service: Service, log: ReturnType<typeof createLog>['log'
       log.error('not everything could be closed in time')
       process.exit(1)
     }, STOP_LIMIT_MS)
+    const service = await starting
     await service.stop()
     clearTimeout(limit)
     log.info('stopped')

@@ -21,8 +21,9 @@ import { openEmbeddedStore } from '../store/embedded/embedded-store.js'
 import type { Commands } from '../store/redis/connection.js'
 import { openRedisStore } from '../store/redis/redis-store.js'
 import type { Store } from '../store/store.js'
-import { ensureSelfSigned, readCertificate } from './certificate.js'
+import { daysLeft, ensureSelfSigned, readCertificate } from './certificate.js'
 import type { Config } from './config.js'
+import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
 import { createEngine } from './engine.js'
 import { createEnginePersistence } from './engine-persistence.js'
@@ -30,14 +31,13 @@ import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
 import { createSessions } from './sessions.js'
 import type { Session } from './sessions.js'
+import { blame, named, SettingError } from './setting-error.js'
 
 /** What runs once everything is open. */
 export interface Service {
   ports: OpenPorts & { admin?: number }
   apps: AppRegistry
   certFile: string
-  /** Whether this start made the apps file. */
-  isFirstStart: boolean
   /** Takes no new connections, lets what is under way be acknowledged, and closes everything in reverse. */
   stop(): Promise<void>
 }
@@ -50,7 +50,13 @@ export interface Service {
 export async function startService(config: Config, log: Log): Promise<Service> {
   const closers: (() => unknown)[] = []
   const closeAll = async () => {
-    for (const close of closers.toReversed()) await close()
+    for (const close of closers.toReversed()) {
+      try {
+        await close()
+      } catch (error) {
+        log.error({ err: error as Error }, 'a part could not be closed')
+      }
+    }
   }
   try {
     return await openEverything(config, log, closers, closeAll)
@@ -68,15 +74,20 @@ async function openEverything(
 ): Promise<Service> {
   const metrics = createMetrics()
   makeDataDir(config.dataDir)
-  const isFirstStart = named('APPS_FILE', () => ensureDemoApp(config.appsFile))
-  const tlsFiles = config.tls ?? (await ensureSelfSigned(config.dataDir))
+  if (named('APPS_FILE', () => ensureDemoApp(config.appsFile))) {
+    log.warn({ file: config.appsFile }, 'there was no apps file; one with a demo app was made')
+  }
+  const tlsFiles = config.tls ?? (await ensureSelfSigned(config.dataDir).catch(blame('DATA_DIR')))
   const certificate = readCertificate(tlsFiles)
   if (!config.tls)
     log.warn({ certFile: tlsFiles.certFile }, 'TLS certificate is self-signed: phones will not trust it')
+  const days = daysLeft(certificate.cert, new Date())
+  if (days < CERTIFICATE_WARNING_DAYS)
+    log.warn({ days, certFile: tlsFiles.certFile }, 'TLS certificate expires soon or has expired')
 
   const apps = named('APPS_FILE', () => openAppRegistry({ file: config.appsFile, log }))
   closers.push(() => apps.stop())
-  const { store, redis } = await openStore(config, log)
+  const { store, redis } = await openStore(config, log, closers)
   closers.push(() => store.stop())
   let isStopping = false
   const admin = createAdminServer({ metrics, health: () => readHealth(store, isStopping) })
@@ -108,6 +119,7 @@ async function openEverything(
     log,
     metrics,
   })
+  apps.onChange(() => engine.endSessions(({ appId }) => apps.find(appId)?.disabled === false))
   const delivery = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
@@ -143,7 +155,8 @@ async function openEverything(
     certificate,
     limits: config.gate,
     isPaced: isTelemetryTopic,
-    onConnect: (gate) => engine.handle(gate),
+    onConnect: engine.handle,
+    onAbandoned: engine.takeAbandoned,
     onRequest: http.onRequest,
     log,
     metrics,
@@ -161,7 +174,6 @@ async function openEverything(
     ports,
     apps,
     certFile: tlsFiles.certFile,
-    isFirstStart,
     stop() {
       isStopping = true
       return closeAll()
@@ -169,17 +181,22 @@ async function openEverything(
   }
 }
 
-async function openStore(config: Config, log: Log): Promise<{ store: Store; redis: Commands | undefined }> {
+async function openStore(
+  config: Config,
+  log: Log,
+  closers: (() => unknown)[],
+): Promise<{ store: Store; redis: Commands | undefined }> {
   const { redisUrl: url, retention } = config
   if (url === undefined) {
     const directory = join(config.dataDir, 'store')
+    closers.push(await lockDataDir(config.dataDir))
     return { store: named('DATA_DIR', () => openEmbeddedStore({ directory, retention })), redis: undefined }
   }
   try {
     const store = await openRedisStore({ url, retention, log })
     return { store, redis: store.connection }
   } catch (error) {
-    throw new Error(`REDIS_URL: Redis cannot be reached (${(error as Error).message})`, { cause: error })
+    throw new SettingError('REDIS_URL', `Redis cannot be reached (${(error as Error).message})`, error)
   }
 }
 
@@ -202,21 +219,12 @@ function makeDataDir(dataDir: string): void {
   named('DATA_DIR', () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }))
 }
 
-/** Says which variable was at fault. */
-function named<Result>(variable: string, open: () => Result): Result {
-  try {
-    return open()
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new Error(`${variable}: ${code === undefined ? message : `cannot be used (${code})`}`, {
-      cause: error,
-    })
-  }
-}
-
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()
   })
 }
+
+/** Long enough to order one by hand. */
+const CERTIFICATE_WARNING_DAYS = 14

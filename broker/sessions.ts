@@ -11,6 +11,8 @@ export interface Session {
   filters: Map<string, IdForm>
   /** ISO 8601. */
   since: string
+  /** Bytes of events that the engine has not written to the gate yet. */
+  unwrittenBytes: number
   /** Hands a message of QoS 1 to the engine for this client; resolves when it was written, or cannot be. */
   publish(topicName: string, payload: string): Promise<void>
 }

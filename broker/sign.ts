@@ -9,7 +9,7 @@ function sign(): string {
   if (appId === undefined || externalUserId === undefined)
     throw new UsageError('usage: sign --app <appId> --user <externalUserId>')
   if (!isExternalUserId(externalUserId))
-    throw new UsageError('--user: an external user id has 1 to 255 bytes')
+    throw new UsageError('--user: an external user id has 1 to 244 bytes')
   const { appsFile } = readConfig(process.env)
   const app = readAppsFile(appsFile).get(appId)
   if (!app) throw new UsageError(`--app: ${appsFile} holds no app ${appId}`)

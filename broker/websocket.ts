@@ -44,13 +44,19 @@ export function acceptWebSockets(
  */
 function toWire(webSocket: WebSocket): Duplex {
   const wire = createWebSocketStream(webSocket)
+  const { onmessage } = webSocket
+  // oxlint-disable-next-line prefer-add-event-listener -- it takes the place of websocket-stream's own
+  webSocket.onmessage = (event) => {
+    if (typeof event.data === 'string') webSocket.close(UNSUPPORTED_DATA, 'MQTT comes in binary frames')
+    else onmessage?.call(webSocket, event)
+  }
   const { pause, resume, destroy } = wire
   wire.pause = () => {
-    if (webSocket.readyState === webSocket.OPEN) webSocket.pause()
+    webSocket.pause()
     return pause.call(wire)
   }
   wire.resume = () => {
-    if (webSocket.readyState === webSocket.OPEN) webSocket.resume()
+    webSocket.resume()
     return resume.call(wire)
   }
   wire.destroy = (error) => {
@@ -60,9 +66,6 @@ function toWire(webSocket: WebSocket): Duplex {
     if (!error && bufferedBytes(wire) > 0) return wire.once('end', () => destroy.call(wire))
     return destroy.call(wire, error)
   }
-  webSocket.on('message', (_data, isBinary) => {
-    if (!isBinary) webSocket.close(UNSUPPORTED_DATA, 'MQTT comes in binary frames')
-  })
   return wire
 }
 
@@ -77,6 +80,8 @@ function pathOf({ url = '' }: IncomingMessage): string {
 }
 
 function refuse(socket: Duplex, status: number, text: string): void {
+  // The HTTP server has let go of the socket, so its time limits no longer end it.
+  socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 

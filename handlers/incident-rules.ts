@@ -1,12 +1,4 @@
-import type {
-  Change,
-  Incident,
-  IncidentStatus,
-  LifecycleEvent,
-  Relayer,
-  SosReport,
-  UserState,
-} from '../store/store.js'
+import type { Change, Incident, LifecycleEvent, Relayer, SosReport, UserState } from '../store/store.js'
 import type { User } from '../store/user.js'
 
 /**
@@ -126,10 +118,6 @@ export function isOpenedByRelayOf(relayer: User) {
 export interface ByWhom {
   by?: string
   note?: string
-}
-
-export function isOpen(status: IncidentStatus): boolean {
-  return status === 'active' || status === 'acknowledged'
 }
 
 function moveTo(

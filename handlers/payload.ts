@@ -14,7 +14,7 @@ export function decodeText(payload: Buffer): string {
   }
 }
 
-/** The JSON object in a payload, or null when there is none. */
+/** The JSON object in a payload, or null when there is none or it nests deeper than JSON_DEPTH_MAX. */
 export function readJsonObject(payload: Buffer): Record<string, unknown> | null {
   let value: unknown
   try {
@@ -22,9 +22,14 @@ export function readJsonObject(payload: Buffer): Record<string, unknown> | null 
   } catch {
     return null
   }
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject && !isDeeperThan(value, JSON_DEPTH_MAX) ? (value as Record<string, unknown>) : null
+}
+
+/** What JSON.parse reads at any depth JSON.stringify and Redis cannot write again. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
 }
 
 /** A point in time as a client wrote it. */
@@ -73,11 +78,17 @@ export function hasBadPosition({ latitude, longitude }: Record<string, unknown>)
   return given > 0 && !(isWithin(latitude, 90) && isWithin(longitude, 180))
 }
 
-/** Whether the `userId` of a payload names somebody else than the sender. Absent, null and blank name nobody. */
+/** Whether the `userId` of a payload names somebody else than the sender. What is neither text nor number names nobody. */
 export function namesOther(user: User, userId: unknown): boolean {
-  if (userId === undefined || userId === null) return false
+  if (typeof userId !== 'string' && typeof userId !== 'number') return false
   const name = String(userId)
   return name.trim() !== '' && !idFormOf(user, name) && !idFormOf(user, name.trim())
+}
+
+/** Fields that are kept as they came; undefined when there are none, or more than FIELDS_LENGTH_MAX. */
+export function keepFields(fields: Record<string, unknown>): Record<string, unknown> | undefined {
+  const isKept = Object.keys(fields).length > 0 && JSON.stringify(fields).length <= FIELDS_LENGTH_MAX
+  return isKept ? fields : undefined
 }
 
 /** A string that may be kept: not blank and not longer than a field of ours. Trimmed. */
@@ -107,4 +118,8 @@ function isCalendarDate(date: string): boolean {
 
 const ISO_8601 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?$/
 const DEVICE_ID_LENGTH_MAX = 128
+// An SOS of the SDK with every field is below 4 KiB. Larger ones would push everybody else's out of the app's log.
+const FIELDS_LENGTH_MAX = 8_192
+// The SDK nests two levels.
+const JSON_DEPTH_MAX = 32
 const utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -2,6 +2,7 @@ import type { SosReport } from '../store/store.js'
 import {
   decodeText,
   hasBadPosition,
+  keepFields,
   readDeviceId,
   readJsonObject,
   readPosition,
@@ -17,7 +18,8 @@ export interface ReadReport {
   oddities: Oddity[]
 }
 
-export type Oddity = 'unreadable-payload' | 'no-usable-timestamp' | 'bad-position' | 'bad-field'
+export type Oddity =
+  'unreadable-payload' | 'no-usable-timestamp' | 'bad-position' | 'bad-field' | 'fields-too-large' | 'raw-cut'
 
 /**
  * Reads an SOS leniently: whatever can be read counts, whatever cannot is left out, and nothing makes the
@@ -29,8 +31,12 @@ export function readSosReport(payload: Buffer, now: Date): ReadReport {
   const salvaged = readFields(salvage(decodeText(payload)), now)
   return {
     ...salvaged,
-    report: { ...salvaged.report, raw: payload.toString('base64') },
-    oddities: ['unreadable-payload', ...salvaged.oddities],
+    report: { ...salvaged.report, raw: payload.subarray(0, RAW_BYTES_MAX).toString('base64') },
+    oddities: [
+      'unreadable-payload',
+      ...(payload.length > RAW_BYTES_MAX ? ['raw-cut' as const] : []),
+      ...salvaged.oddities,
+    ],
   }
 }
 
@@ -60,6 +66,8 @@ function readFields(json: Record<string, unknown>, now: Date): ReadReport {
   const oddities: Oddity[] = []
   if (!time) oddities.push('no-usable-timestamp')
   if (hasBadPosition(json)) oddities.push('bad-position')
+  const fields = keepFields(others)
+  if (!fields && Object.keys(others).length > 0) oddities.push('fields-too-large')
   const given = { deviceId, hardwareId, triggerSource, source, message }
   for (const [name, value] of Object.entries(known)) {
     if (value === undefined && ![undefined, null, ''].includes(given[name as keyof typeof given] as never))
@@ -71,7 +79,7 @@ function readFields(json: Record<string, unknown>, now: Date): ReadReport {
     ...(time ? { reportKey: time.key } : {}),
     ...(position ? { position, positionAt: timestampText } : {}),
     ...withoutUndefined(known),
-    ...(Object.keys(others).length > 0 ? { fields: others } : {}),
+    ...(fields ? { fields } : {}),
   }
   return { report, namedUserId: userId, oddities }
 }
@@ -88,6 +96,8 @@ function salvage(text: string): Record<string, unknown> {
 const SALVAGED_FIELD =
   /"(timestamp|latitude|longitude|altitude|deviceId|hardwareId|userId|identitySource|triggerSource)"\s{0,8}:\s{0,8}(?:"([^"\\]{0,256})"|(-?\d{1,10}(?:\.\d{1,20})?))/g
 
+/** An unreadable SOS is kept as it came, within reason: the newest events of an app have to stay within its memory. */
+const RAW_BYTES_MAX = 16_384
 const WORD_LENGTH_MAX = 64
 const MESSAGE_LENGTH_MAX = 4_096
 

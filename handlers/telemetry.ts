@@ -2,7 +2,14 @@ import type { TelemetryStore } from '../store/store.js'
 import type { AliasLearner } from './device-alias.js'
 import { readNamedDevices } from './device-owner.js'
 import type { Clock, Handler } from './handler.js'
-import { hasBadPosition, namesOther, readJsonObject, readPosition, readTimestamp } from './payload.js'
+import {
+  hasBadPosition,
+  keepFields,
+  namesOther,
+  readJsonObject,
+  readPosition,
+  readTimestamp,
+} from './payload.js'
 
 /**
  * Keeps telemetry of either generation of client. What cannot be read, or names another user, is dropped and
@@ -21,7 +28,7 @@ export function createTelemetryHandler(options: {
     const isHeartbeat = json.kind === 'HEARTBEAT'
     if (!isHeartbeat && hasBadPosition(json)) return { is: 'dropped', why: 'position out of range' }
     const position = isHeartbeat ? null : readPosition(json)
-    const { timestamp, userId: _named, latitude: _lat, longitude: _lon, altitude: _alt, ...fields } = json
+    const { timestamp, userId: _named, latitude: _lat, longitude: _lon, altitude: _alt, ...others } = json
     const time = readTimestamp(timestamp)
     const now = clock.now().toISOString()
     const { appId, userId, externalUserId } = user
@@ -32,7 +39,7 @@ export function createTelemetryHandler(options: {
       occurredAt: time?.text ?? now,
       receivedAt: now,
       ...(position ? { position } : {}),
-      fields,
+      fields: keepFields(others) ?? {},
     })
     learnAlias(user, readNamedDevices(json))
     return { is: 'accepted', notes: time ? [] : ['no-usable-timestamp'] }

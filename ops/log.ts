@@ -3,18 +3,23 @@ import pretty from 'pino-pretty'
 
 export type Log = pino.Logger
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
 /**
  * JSON lines on standard output, or readable ones when that is a terminal. Payloads, passwords and secrets
  * are never logged; ids are. `flush` writes what is left before the process ends.
  */
-export function createLog(options: { level: string; isTerminal: boolean }): { log: Log; flush: () => void } {
+export function createLog(options: { level: string; isTerminal: boolean }): {
+  log: Log
+  flush: () => unknown
+} {
   const settings: pino.LoggerOptions = {
     level: options.level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    // Nothing else of an error: a Redis command's would carry the incident.
+    serializers: { err: ({ name, message, stack }: Error) => ({ name, message, stack }) },
   }
   if (options.isTerminal) {
     const log = pino(
@@ -23,9 +28,13 @@ export function createLog(options: { level: string; isTerminal: boolean }): { lo
     )
     return { log, flush: () => {} }
   }
-  // Not synchronous: a reader that hangs may cost log lines, but never stop the broker.
+  // Not synchronous: a reader that hangs or a full disk may cost log lines, but never stop the broker.
   const destination = pino.destination({ fd: 1, sync: false, maxLength: UNWRITTEN_BYTES_MAX })
-  return { log: pino(settings, destination), flush: () => destination.flushSync() }
+  const log = pino(settings, destination)
+  let canWrite = true
+  destination.on('error', () => (canWrite = false))
+  destination.on('drain', () => (canWrite = true))
+  return { log, flush: () => canWrite && destination.flushSync() }
 }
 
 const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024

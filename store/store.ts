@@ -26,6 +26,10 @@ export interface Durability {
 
 export type IncidentStatus = 'active' | 'acknowledged' | 'cancelled' | 'resolved'
 
+export function isOpen(status: IncidentStatus): boolean {
+  return status === 'active' || status === 'acknowledged'
+}
+
 /** One call for help, from its first report until it is cancelled or resolved. Times are ISO 8601, UTC. */
 export interface Incident extends User {
   incidentId: string
@@ -85,12 +89,10 @@ export interface SosReport {
   raw?: string
 }
 
-export type LifecycleEventType = 'processed' | 'acknowledged' | 'cancelled' | 'resolved'
-
 /** An entry of the event log: something happened to an incident. */
 export interface LifecycleEvent extends User {
   eventId: string
-  type: LifecycleEventType
+  type: 'processed' | 'acknowledged' | 'cancelled' | 'resolved'
   incidentId: string
   status: IncidentStatus
   version: number

@@ -4,7 +4,7 @@ import { encodeAck, encodeConnectForEngine, encodeDisconnect5, encodeForEngine }
 import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
 import { Pacer } from './pacer.js'
-import { ConnectViolation, readConnect, readPacket } from './packets.js'
+import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
 import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
 import { ProtocolViolation, REASON } from './reason.js'
 
@@ -42,6 +42,8 @@ export interface GateOptions {
   /** A CONNECT passed every check; the engine is to take the gate over. */
   onConnect: (gate: Gate) => void
   onViolation: (gate: Gate, violation: ProtocolViolation) => void
+  /** A checked publication that the engine will not see any more, because the connection ends before it could. */
+  onAbandoned: (gate: Gate, packet: PublishPacket) => void
 }
 
 /**
@@ -49,8 +51,11 @@ export interface GateOptions {
  * client does. Readable side: checked 3.1.1 packets. Writable side: 3.1.1 packets, sent in the client's version.
  *
  *     awaiting-connect ─CONNECT→ connecting ─CONNACK 0→ open ─→ closing ─→ closed
+ *                                                         └─→ leaving ──┘
  *
- * `closing` means: nothing more is read, what was read is still answered (ANSWER_LIMIT_MS), then DISCONNECT.
+ * `closing`: nothing more is read, what was read is still answered (ANSWER_LIMIT_MS), then DISCONNECT.
+ * `leaving`: we end a client that did nothing wrong. It is told, and what it sent before it heard of it is still
+ * read and stored (LINGER_MS), because no client sends an SOS twice.
  */
 export class Gate extends Duplex {
   readonly origin: Origin
@@ -58,10 +63,12 @@ export class Gate extends Duplex {
   /** Set once CONNECT passed. */
   connect: ConnectPacket | null = null
 
-  #state: 'awaiting-connect' | 'connecting' | 'open' | 'closing' | 'closed' = 'awaiting-connect'
+  #state: 'awaiting-connect' | 'connecting' | 'open' | 'leaving' | 'closing' | 'closed' = 'awaiting-connect'
   #options: GateOptions
   #wire: Duplex
   #isWireGone = false
+  /** Nothing more is said to the client: it has read DISCONNECT. */
+  #isSilent = false
   #partial = new PartialPacket()
   #outbound: Outbound | null = null
   #pacer: Pacer
@@ -70,9 +77,12 @@ export class Gate extends Duplex {
   #pacedBytes = 0
   #pacedTimer: NodeJS.Timeout | null = null
   #isEngineFull = false
+  /** The client does not read what the gate itself answered. */
+  #isWireFull = false
+  #isReadScheduled = false
   #closeReason: Reason | null = null
   #connectTimer: NodeJS.Timeout | null
-  #answerTimer: NodeJS.Timeout | null = null
+  #endTimer: NodeJS.Timeout | null = null
   #afterDrain: (() => void) | null = null
 
   constructor(options: GateOptions) {
@@ -96,10 +106,6 @@ export class Gate extends Duplex {
     return this.writableLength + (this.#outbound?.window.heldBytes ?? 0) + (this.#wire.writableLength ?? 0)
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'open'
-  }
-
   /** What a 5.0 client reads in the CONNACK that the engine is about to refuse it with. */
   refuseConnect(reason: Reason): void {
     if (this.#outbound) this.#outbound.connackReason = reason
@@ -120,9 +126,13 @@ export class Gate extends Duplex {
     this.#closeReason ??= reason
   }
 
-  /** Ends the connection after what was read has been answered. */
+  /** Asks the client to go, after what was read has been answered; see `leaving`. */
   closeWith(reason: Reason): void {
-    this.#close(reason)
+    this.setCloseReason(reason)
+    if (this.#state !== 'open') return void (this.#state === 'connecting' && this.destroy())
+    this.#state = 'leaving'
+    this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
+    if (!this.#outbound?.hasUnanswered) this.#tellToLeave()
   }
 
   // ---- client → engine ----
@@ -130,28 +140,32 @@ export class Gate extends Duplex {
   #onData(chunk: Buffer): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
     if (this.#partial.length === 0) {
-      const read = this.#readPackets(chunk)
+      const read = this.#readPackets(chunk, PACKETS_PER_TURN)
       if (read < chunk.length) this.#partial.append(chunk.subarray(read))
     } else {
       this.#partial.append(chunk)
-      this.#readPartial()
+      this.#readPartial(PACKETS_PER_TURN)
     }
     this.#paceWire()
   }
 
-  #readPartial(): void {
-    const read = this.#readPackets(this.#partial.view())
+  #readPartial(packetsMax: number): void {
+    const read = this.#readPackets(this.#partial.view(), packetsMax)
     if (read === 0) return
     const left = this.#partial.take().subarray(read)
     if (left.length > 0) this.#partial.append(left)
   }
 
-  /** Takes every whole packet in and returns how many bytes they were. */
-  #readPackets(bytes: Buffer): number {
+  /** Takes whole packets in and returns how many bytes they were. The rest has its turn after other clients'. */
+  #readPackets(bytes: Buffer, packetsMax: number): number {
     const forEngine: Buffer[] = []
     let at = 0
     try {
-      while (this.#state === 'awaiting-connect' || this.#state === 'open') {
+      for (let taken = 0; this.#mayRead(); taken++) {
+        if (taken === packetsMax) {
+          this.#readOnLater()
+          break
+        }
         const { connectBytesMax, packetBytesMax } = this.#options.limits
         const frame = readFrame(bytes, at, this.connect ? packetBytesMax : connectBytesMax)
         if (!frame) break
@@ -174,6 +188,22 @@ export class Gate extends Duplex {
     }
     this.#pushAll(forEngine)
     return this.#state === 'closing' ? bytes.length : at
+  }
+
+  /** The engine answers side by side, so nothing may overtake a SUBSCRIBE or UNSUBSCRIBE on its way. */
+  #mayRead(): boolean {
+    if (this.#state === 'awaiting-connect') return true
+    return (this.#state === 'open' || this.#state === 'leaving') && !this.#outbound?.isSettlingFilters
+  }
+
+  #readOnLater(): void {
+    if (this.#isReadScheduled) return
+    this.#isReadScheduled = true
+    setImmediate(() => {
+      this.#isReadScheduled = false
+      if (this.#partial.length > 0) this.#readPartial(PACKETS_PER_TURN)
+      this.#paceWire()
+    })
   }
 
   #onReadError(error: unknown): void {
@@ -240,7 +270,8 @@ export class Gate extends Duplex {
     const { packetId, qos, topicName } = packet
     if (qos === 2 && outbound.isUnreleased(packetId)) {
       // [MQTT-4.3.3-2]: the same publication again; answered again, handled once.
-      if (!outbound.isUnanswered(packetId)) this.#toWire(encodeAck('pubrec', packetId))
+      if (!outbound.isUnanswered(packetId) && !this.#toWire(encodeAck('pubrec', packetId)))
+        this.#isWireFull = true
       return false
     }
     outbound.expectAnswer(packetId, qos)
@@ -249,8 +280,13 @@ export class Gate extends Duplex {
     const bytes = encodeForEngine(packet)
     this.#paced.push(bytes)
     this.#pacedBytes += bytes.length
-    this.#pacedTimer ??= setTimeout(() => this.#releasePaced(), this.#pacer.waitMs())
+    this.#releasePacedLater()
     return false
+  }
+
+  #releasePacedLater(): void {
+    if (this.#paced.length === 0 || this.#isEngineFull) return // _read goes on when the engine has room
+    this.#pacedTimer ??= setTimeout(() => this.#releasePaced(), this.#pacer.waitMs())
   }
 
   #releasePaced(): void {
@@ -260,8 +296,7 @@ export class Gate extends Duplex {
       this.#pacedBytes -= bytes.length
       this.#pushAll([bytes])
     }
-    if (this.#paced.length > 0)
-      this.#pacedTimer = setTimeout(() => this.#releasePaced(), this.#pacer.waitMs())
+    this.#releasePacedLater()
     this.#paceWire()
   }
 
@@ -273,14 +308,15 @@ export class Gate extends Duplex {
 
   /** Backpressure towards the client: its bytes stay in the kernel while we have enough of them. */
   #paceWire(): void {
-    if (this.#isWireGone) return
-    const wantsMore = !this.#isEngineFull && this.#pacedBytes < PACED_BYTES_MAX
-    if (this.#state === 'awaiting-connect' || (this.#state === 'open' && wantsMore)) this.#wire.resume()
-    else if (this.#state !== 'closed') this.#wire.pause()
+    if (this.#isWireGone || this.#state === 'closed') return
+    const isBusy = this.#isEngineFull || this.#isWireFull || this.#isReadScheduled
+    if (this.#mayRead() && !isBusy && this.#pacedBytes < PACED_BYTES_MAX) this.#wire.resume()
+    else this.#wire.pause()
   }
 
   override _read(): void {
     this.#isEngineFull = false
+    this.#releasePacedLater()
     // The engine takes the bytes after this call, so whether it has them all is known a moment later.
     if (this.#state === 'closing') setImmediate(() => this.#closeIfAnswered())
     else this.#paceWire()
@@ -304,12 +340,17 @@ export class Gate extends Duplex {
     const forClient = outbound.translate(bytes)
     if (forClient.length > 0 && !this.#toWire(forClient)) this.#afterDrain = done
     else done()
-    if (this.#state === 'connecting' && outbound.isConnected) this.#open()
-    if (this.#state === 'closing') this.#closeIfAnswered()
+    if (outbound.cannotConnect) this.destroy()
+    else if (this.#state === 'connecting' && outbound.isConnected) this.#open()
+    else if (this.#state === 'closing') this.#closeIfAnswered()
+    else if (this.#state === 'leaving' && !outbound.hasUnanswered) this.#tellToLeave()
+    else if (this.#partial.length > 0 && this.#mayRead()) this.#readOnLater()
+    else this.#paceWire()
   }
 
+  /** False when the client does not read: 'drain' follows. */
   #toWire(bytes: Buffer): boolean {
-    return this.#isWireGone || this.#state === 'closed' || this.#wire.write(bytes)
+    return this.#isWireGone || this.#isSilent || this.#state === 'closed' || this.#wire.write(bytes)
   }
 
   #open(): void {
@@ -317,7 +358,7 @@ export class Gate extends Duplex {
     if (this.#connectTimer) clearTimeout(this.#connectTimer)
     this.#connectTimer = null
     // What the client sent behind its CONNECT waited for the CONNACK.
-    this.#readPartial()
+    this.#readPartial(PACKETS_PER_TURN)
     if (this.#isWireGone) this.#close(null)
     else this.#paceWire()
   }
@@ -331,57 +372,90 @@ export class Gate extends Duplex {
 
   #onWireEnd(): void {
     if (this.#state === 'awaiting-connect') this.destroy()
-    else if (this.#state === 'open') this.#close(null)
+    else if (this.#state === 'open' || this.#state === 'leaving') this.#close(null)
   }
 
   #onWireClose(): void {
     this.#isWireGone = true
     this.#onWireDrain()
-    if (this.#state === 'connecting') return // what came behind CONNECT is still read
-    this.#onWireEnd()
+    if (this.#state !== 'connecting') this.#onWireEnd() // else what came behind CONNECT is still read
   }
 
   #onWireDrain(): void {
     const done = this.#afterDrain
     this.#afterDrain = null
     done?.()
+    if (!this.#isWireFull) return
+    this.#isWireFull = false
+    this.#paceWire()
+  }
+
+  #tellToLeave(): void {
+    if (this.#isSilent) return
+    this.#sayGoodbye()
+    this.#isSilent = true
+    if (this.#endTimer) clearTimeout(this.#endTimer)
+    this.#endTimer = setTimeout(() => this.#close(null), LINGER_MS)
   }
 
   #close(reason: Reason | null): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
     if (reason) this.setCloseReason(reason)
-    if (this.#state !== 'open') {
+    if (this.#state !== 'open' && this.#state !== 'leaving') {
       this.destroy()
       return
     }
+    // Whole packets that only waited for their turn came before the end.
+    if (!reason && this.#partial.length > 0) this.#readPartial(Number.POSITIVE_INFINITY)
     this.#state = 'closing'
     this.#wire.pause()
     // The client sends no more, so what it sent too fast is no flood any longer.
     this.#pushAll(this.#paced)
     this.#paced = []
-    this.#answerTimer = setTimeout(() => this.destroy(), ANSWER_LIMIT_MS)
+    if (this.#endTimer) clearTimeout(this.#endTimer)
+    this.#endTimer = setTimeout(() => this.destroy(), ANSWER_LIMIT_MS)
     setImmediate(() => this.#closeIfAnswered())
   }
 
   #closeIfAnswered(): void {
-    if (this.#state === 'closing' && this.readableLength === 0 && !this.#outbound?.hasUnanswered)
-      this.destroy()
+    if (this.#state !== 'closing' || this.readableLength > 0) return
+    if (this.#isSilent || !this.#outbound?.hasUnanswered) this.destroy()
   }
 
-  /** The engine ends a connection by destroying it; the last words still have to reach the client. */
+  /** The engine ends a connection by destroying it, also when it has not seen all that was read for it. */
+  override destroy(error?: Error): this {
+    if (!this.destroyed && this.#outbound?.isConnected) this.#handOverUnseen()
+    return super.destroy(error)
+  }
+
+  #handOverUnseen(): void {
+    const unseen = Buffer.concat([(this.read() as Buffer | null) ?? Buffer.alloc(0), ...this.#paced])
+    this.#paced = []
+    for (let frame = readFrame(unseen, 0, Infinity); frame; frame = readFrame(unseen, frame.end, Infinity)) {
+      const packet = frame.type === TYPE.publish && readPacket(unseen, frame, 4)
+      if (packet && packet.is === 'publish') this.#options.onAbandoned(this, packet)
+    }
+  }
+
+  /** The last words still have to reach the client: on TLS and WebSocket they are not in the kernel yet. */
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
-    const wasConnected = this.#outbound?.isConnected === true
-    for (const timer of [this.#connectTimer, this.#answerTimer, this.#pacedTimer])
-      if (timer) clearTimeout(timer)
+    for (const timer of [this.#connectTimer, this.#endTimer, this.#pacedTimer]) if (timer) clearTimeout(timer)
     if (!this.#isWireGone) {
-      if (wasConnected && this.#closeReason && this.connect?.version === 5) {
-        this.#wire.write(encodeDisconnect5(this.#closeReason))
-      }
+      if (!this.#isSilent) this.#sayGoodbye()
       this.#endWire()
     }
     this.#state = 'closed'
     this.#onWireDrain()
     done(null)
+  }
+
+  #sayGoodbye(): void {
+    const reason = this.#closeReason
+    if (!reason || !this.#outbound?.isConnected || this.connect?.version !== 5 || this.#isWireGone) return
+    const { maximumPacketSize } = this.connect
+    const packet = encodeDisconnect5(reason)
+    // [MQTT-3.14.2-3]: no reason string where it does not fit.
+    this.#wire.write(packet.length <= maximumPacketSize ? packet : encodeDisconnect5({ code: reason.code }))
   }
 
   /** FIN behind the last bytes; what the client still sends is thrown away, so that no reset overtakes them. */
@@ -398,7 +472,13 @@ export class Gate extends Duplex {
  * further. It is what an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate.
  */
 const PACED_BYTES_MAX = 65_536
+/** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
+const PACKETS_PER_TURN = 32
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */
 const ANSWER_LIMIT_MS = 5_000
+/** How long a client that has to go gets the answers to what it sent, before it is told. */
+const LEAVE_ANSWER_LIMIT_MS = 1_000
+/** DISCONNECT needs a round trip of a bad mobile network, until then the client may have sent an SOS. */
+const LINGER_MS = 2_000
 /** A client that does not read its last packet within a second never will. */
 const END_LIMIT_MS = 1_000

@@ -95,6 +95,8 @@ export function encodeConnack5(reason: Reason, limits: ConnackLimits): Buffer {
     return encodePacket(TYPE.connack << 4, Buffer.from([0, reason.code]), reasonProperties(reason.text))
   }
   const properties = [
+    Buffer.from([0x21]),
+    encodeUint16(RECEIVE_MAXIMUM),
     Buffer.from([0x27]),
     uint32(limits.packetBytesMax),
     Buffer.from([0x25, 0, 0x28, 0, 0x29, 0, 0x2a, 0]),
@@ -156,6 +158,9 @@ export function encodeDisconnect5({ code, text }: Reason): Buffer {
   if (text === undefined) return encodePacket(TYPE.disconnect << 4, Buffer.from([code]))
   return encodePacket(TYPE.disconnect << 4, Buffer.from([code]), reasonProperties(text))
 }
+
+/** Publications of QoS 1 and 2 a client may have unanswered: as many QoS 2 handshakes as the engine keeps. */
+export const RECEIVE_MAXIMUM = 1_000
 
 const EMPTY = Buffer.alloc(0)
 const NO_PROPERTIES = Buffer.from([0])

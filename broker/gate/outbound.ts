@@ -37,6 +37,8 @@ export class Outbound {
   connackReason: Reason | null = null
   /** A CONNACK with success went out. */
   isConnected = false
+  /** The client takes no packet as large as the CONNACK, so there is no way to talk to it. */
+  cannotConnect = false
 
   #connect: ConnectPacket
   #sessionId: string
@@ -72,6 +74,11 @@ export class Outbound {
   expectAnswer(packetId: number, qos: QoS): void {
     if (qos > 0) this.#unanswered.add(packetId)
     if (qos === 2) this.#unreleased.add(packetId)
+  }
+
+  /** A SUBSCRIBE or UNSUBSCRIBE waits for its answer. */
+  get isSettlingFilters(): boolean {
+    return this.subscribes.size > 0 || this.unsubscribes.size > 0
   }
 
   get hasUnanswered(): boolean {
@@ -123,6 +130,8 @@ export class Outbound {
         return this.#ack('pubrec', body.readUInt16BE(0))
       case TYPE.pubcomp:
         return this.#ack('pubcomp', body.readUInt16BE(0))
+      case TYPE.pubrel:
+        return this.#pubrel(body.readUInt16BE(0))
       case TYPE.suback:
         return this.#suback(body.readUInt16BE(0), body.subarray(2))
       case TYPE.unsuback:
@@ -133,7 +142,13 @@ export class Outbound {
   }
 
   #connack(returnCode: number): Buffer {
-    this.isConnected = returnCode === 0
+    const packet = this.#encodeConnack(returnCode)
+    this.cannotConnect = packet.length > this.#connect.maximumPacketSize // [MQTT-3.1.2-24]
+    this.isConnected = returnCode === 0 && !this.cannotConnect
+    return packet
+  }
+
+  #encodeConnack(returnCode: number): Buffer {
     if (this.#connect.version !== 5) return encodeConnack(returnCode)
     const reason = (returnCode > 0 && this.connackReason) || connackReason(returnCode)
     const limits = {
@@ -172,6 +187,12 @@ export class Outbound {
     return packet.length <= this.#connect.maximumPacketSize
       ? packet
       : encodeAck5(is, packetId, withoutText(reason))
+  }
+
+  /** The engine answers every PUBREC, but we never send QoS 2: there is nothing to release, section 3.6.2.1. */
+  #pubrel(packetId: number): Buffer {
+    const reason = this.#connect.version === 5 ? { code: REASON.packetIdentifierNotFound } : undefined
+    return encodeAck5('pubrel', packetId, reason)
   }
 
   /** A PUBREC with a reason of 0x80 or more is the last word, section 4.3.3. */

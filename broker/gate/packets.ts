@@ -175,6 +175,8 @@ export const TYPE = {
 // is an attack on whatever splits topics, so it ends here. docs/configuration.md names both.
 const TOPIC_LEVELS_MAX = 10
 const TOPIC_BYTES_MAX = 255
+// The SDK sends one filter a packet. Each costs a check, a log line when refused, and a byte in the answer.
+const FILTERS_MAX = 64
 
 function readVersion(reader: ByteReader): { version: Version; isBridge: boolean } {
   const protocolName = reader.string()
@@ -335,6 +337,7 @@ function readSubscribe(reader: ByteReader, version: Version): SubscribePacket {
     throw new ProtocolViolation('MQTT-3.8.3-3', 'SUBSCRIBE without a filter', REASON.protocolError)
   const filters: SubscribePacket['filters'] = []
   while (reader.left > 0) {
+    checkFilterCount(filters.length)
     const topicFilter = reader.string()
     checkTopicFilter(topicFilter)
     filters.push({ topicFilter, qos: readSubscriptionOptions(reader.byte(), topicFilter, version) })
@@ -367,6 +370,7 @@ function readUnsubscribe(reader: ByteReader, version: Version): UnsubscribePacke
   }
   const topicFilters: string[] = []
   while (reader.left > 0) {
+    checkFilterCount(topicFilters.length)
     const topicFilter = reader.string()
     checkTopicFilter(topicFilter)
     topicFilters.push(topicFilter)
@@ -432,8 +436,14 @@ function checkTopicFilter(topicFilter: string): void {
   })
 }
 
+function checkFilterCount(before: number): void {
+  if (before >= FILTERS_MAX) {
+    throw new ProtocolViolation('limit', `more than ${FILTERS_MAX} filters in a packet`, REASON.quotaExceeded)
+  }
+}
+
 function checkTopicSize(topic: string, reasonCode: number): void {
-  if (Buffer.byteLength(topic) > TOPIC_BYTES_MAX) {
+  if (topicBytes(topic) > TOPIC_BYTES_MAX) {
     throw new ProtocolViolation('limit', `topic longer than ${TOPIC_BYTES_MAX} bytes`, reasonCode)
   }
   let levels = 1
@@ -441,4 +451,11 @@ function checkTopicSize(topic: string, reasonCode: number): void {
   if (levels > TOPIC_LEVELS_MAX) {
     throw new ProtocolViolation('limit', `topic with more than ${TOPIC_LEVELS_MAX} levels`, reasonCode)
   }
+}
+
+/** A percent-encoded byte counts as the one it stands for, so that an id is not too long in one alphabet only. */
+function topicBytes(topic: string): number {
+  const bytes = Buffer.byteLength(topic)
+  if (bytes <= TOPIC_BYTES_MAX) return bytes
+  return bytes - 2 * (topic.match(/%[0-9a-f]{2}/gi)?.length ?? 0)
 }

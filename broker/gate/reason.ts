@@ -25,6 +25,7 @@ export const REASON = {
   quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
   retainNotSupported: 0x9a,
+  administrativeAction: 0x98,
   sharedSubscriptionsNotSupported: 0x9e,
   connectionRateExceeded: 0x9f,
   subscriptionIdentifiersNotSupported: 0xa1,

@@ -29,9 +29,9 @@ export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMa
   return {
     append(appId, entry) {
       const range = boundsOf(appId)
-      const written = entries.put([appId, range.next++], entry)
-      while (range.next - range.first > entriesMax) entries.remove([appId, range.first++])
-      return written
+      const writes = [entries.put([appId, range.next++], entry)]
+      while (range.next - range.first > entriesMax) writes.push(entries.remove([appId, range.first++]))
+      return Promise.all(writes)
     },
     readLatest(appId, limit) {
       const range = { start: [appId, Infinity] as [string, number], end: [appId, 0] as [string, number] }

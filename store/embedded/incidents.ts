@@ -1,7 +1,8 @@
 import type { Database, RootDatabase } from 'lmdb'
 import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
-import { TRAIL_POINTS } from '../store.js'
+import { isOpen, TRAIL_POINTS } from '../store.js'
 import type { Incident, IncidentStore, Retention, TrailPoint } from '../store.js'
+import { durable } from './durable.js'
 import type { EmbeddedEvents } from './events.js'
 
 export interface EmbeddedIncidents extends IncidentStore {
@@ -63,17 +64,19 @@ export function createEmbeddedIncidents(
   return {
     async change(user, reportKey, decide) {
       const key = [user.appId, user.userId]
-      const change = await root.transaction(() => {
+      const work = root.transaction(() => {
         const counted = reportKeys.get(key) ?? []
         const isRepeat = reportKey !== undefined && counted.includes(reportKey)
         const wanted = decide({ openIncident: open.get(key) ?? null, isRepeat })
         const { incident, event, trailPoint } = wanted
         if (!incident || !event) return wanted
+        // Throws here or not at all: lmdb does not undo what a failing transaction has put.
+        JSON.stringify({ incident, event })
         const { appId, incidentId, status } = incident
         if (wanted.reportKey !== undefined && !isRepeat) {
           reportKeys.put(key, [...counted, wanted.reportKey].slice(-retention.reportKeysPerUser))
         }
-        if (status === 'active' || status === 'acknowledged') open.put(key, incident)
+        if (isOpen(status)) open.put(key, incident)
         else open.remove(key)
         all.put([appId, incidentId], incident)
         history.put([...key, historyKey(incident)], incidentId)
@@ -82,6 +85,7 @@ export function createEmbeddedIncidents(
         events.append(event)
         return wanted
       })
+      const [change] = await durable(work)
       if (change.event) events.announce(change.event)
       return change.result
     },
@@ -110,10 +114,11 @@ export function createEmbeddedIncidents(
     async addToTrail({ appId, userId }, point) {
       // Outside a transaction first: almost nobody has an open incident.
       if (!open.get([appId, userId])) return
-      await root.transaction(() => {
+      const work = root.transaction(() => {
         const incident = open.get([appId, userId])
         if (incident) appendToTrail(appId, incident.incidentId, point)
       })
+      await durable(work)
     },
   }
 }

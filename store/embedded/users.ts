@@ -1,5 +1,6 @@
 import type { Database, RootDatabase } from 'lmdb'
 import { deviceKeysOf, EMPTY_USER } from '../store.js'
+import { durable } from './durable.js'
 import type { UserRecord, UserStore } from '../store.js'
 import type { User } from '../user.js'
 
@@ -10,7 +11,7 @@ export function createEmbeddedUsers(root: RootDatabase): UserStore {
 
   return {
     async change({ appId, userId, externalUserId }, decide) {
-      return root.transaction(() => {
+      const work = root.transaction(() => {
         const before = records.get([appId, userId]) ?? EMPTY_USER
         const { record, result } = decide(before)
         if (record === undefined) return result
@@ -21,6 +22,7 @@ export function createEmbeddedUsers(root: RootDatabase): UserStore {
         for (const key of has) owners.put([appId, key, userId], { appId, userId, externalUserId })
         return result
       })
+      return (await durable(work))[0]
     },
     async read({ appId, userId }) {
       return records.get([appId, userId]) ?? EMPTY_USER

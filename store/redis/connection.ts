@@ -23,6 +23,7 @@ export async function openConnection(url: string, name: string, log: Log): Promi
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SOCKET_TIMEOUT_MS,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -45,6 +46,7 @@ export async function openConnection(url: string, name: string, log: Log): Promi
   })
   try {
     await redis.connect()
+    if (lastError !== '') throw new Error(lastError) // such as a database that does not exist
   } catch (error) {
     redis.disconnect()
     throw new Error(lastError || (error as Error).message, { cause: error })
@@ -81,3 +83,5 @@ export function addressOf(url: string): RedisOptions {
 const CONNECT_TIMEOUT_MS = 5_000
 /** A black-holed Redis answers nothing and closes nothing; only this notices. */
 const COMMAND_TIMEOUT_MS = 3_000
+/** Such a connection is given up and opened anew; TCP alone would take a quarter of an hour. */
+const SOCKET_TIMEOUT_MS = 4_000

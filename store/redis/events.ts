@@ -11,6 +11,7 @@ type Entry = [id: string, fields: string[]]
  */
 export function createRedisEvents(reader: Commands, redis: Commands, log: Log) {
   let isStopped = false
+  let isAway = false
   let running: Promise<void> = Promise.resolve()
 
   async function followFor(
@@ -21,31 +22,29 @@ export function createRedisEvents(reader: Commands, redis: Commands, log: Log) {
     // oxlint-disable-next-line no-unmodified-loop-condition -- stop() below ends it
     while (!isStopped) {
       try {
-        await findStarts(redis, appIds(), seen)
-        await readOnce(seen, onEvent)
+        const streams = appIds().map(keys.events)
+        await findStarts(redis, streams, seen)
+        await readOnce(streams, seen, onEvent)
+        if (isAway) log.info('event log is read again')
+        isAway = false
       } catch (error) {
         if (isStopped) return
-        log.debug({ reason: (error as Error).message }, 'event log cannot be read, trying again')
+        if (!isAway) log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
+        isAway = true
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }
   }
 
   async function readOnce(
+    streams: string[],
     seen: Map<string, string>,
     onEvent: (event: LifecycleEvent) => void,
   ): Promise<void> {
-    if (seen.size === 0) return void (await new Promise((resolve) => setTimeout(resolve, RETRY_MS)))
-    const streams = await reader.xread(
-      'COUNT',
-      500,
-      'BLOCK',
-      BLOCK_MS,
-      'STREAMS',
-      ...seen.keys(),
-      ...seen.values(),
-    )
-    for (const [stream, entries] of streams ?? []) {
+    if (streams.length === 0) return void (await new Promise((resolve) => setTimeout(resolve, RETRY_MS)))
+    const places = streams.map((stream) => seen.get(stream) as string)
+    const read = await reader.xread('COUNT', 500, 'BLOCK', BLOCK_MS, 'STREAMS', ...streams, ...places)
+    for (const [stream, entries] of read ?? []) {
       for (const entry of entries) {
         seen.set(stream, entry[0])
         const event = readEvent(entry, log)
@@ -82,11 +81,12 @@ export function createRedisEvents(reader: Commands, redis: Commands, log: Log) {
   }
 }
 
-/** Apps come and go with the apps file. One that is new starts a little before now: its first SOS may be faster than us. */
-async function findStarts(redis: Commands, appIds: string[], seen: Map<string, string>): Promise<void> {
-  const wanted = new Set(appIds.map((appId) => keys.events(appId)))
-  for (const stream of seen.keys()) if (!wanted.has(stream)) seen.delete(stream)
-  for (const stream of wanted) {
+/**
+ * Apps come and go with the apps file. One that is new starts a little before now: its first SOS may be faster
+ * than us. One that comes back goes on where it was left.
+ */
+async function findStarts(redis: Commands, streams: string[], seen: Map<string, string>): Promise<void> {
+  for (const stream of streams) {
     if (seen.has(stream)) continue
     const [seconds] = await redis.time()
     seen.set(stream, `${(Number(seconds) - 5) * 1000}-0`)

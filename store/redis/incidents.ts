@@ -1,7 +1,7 @@
 import { createKeyedQueue } from '../keyed-queue.js'
 import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
 import type { Page } from '../page.js'
-import { TRAIL_POINTS } from '../store.js'
+import { isOpen, TRAIL_POINTS } from '../store.js'
 import type { Change, Incident, IncidentStore, Retention, TrailPoint, UserState } from '../store.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
@@ -104,7 +104,7 @@ async function commit(
     open ?? '',
     JSON.stringify(incident),
     incidentId,
-    status === 'active' || status === 'acknowledged' ? '1' : '0',
+    isOpen(status) ? '1' : '0',
     reportKey ?? '',
     isRepeat ? '1' : '0',
     now,

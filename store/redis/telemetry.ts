@@ -22,6 +22,15 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   }
 
   async function append(appId: string, batch: Waiting[]): Promise<void> {
+    try {
+      await appendBatch(appId, batch)
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  async function appendBatch(appId: string, batch: Waiting[]): Promise<void> {
     const positionKeys = new Map<string, number>()
     const records = batch.flatMap(({ record }) => {
       const { userId, occurredAt, position } = record
@@ -37,20 +46,15 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
       ]
     })
     const allKeys = [keys.telemetry(appId), keys.openIds(appId), ...positionKeys.keys()]
-    try {
-      await redis.appendTelemetry(
-        allKeys.length,
-        ...allKeys,
-        retention.telemetryPerApp,
-        retention.days * 86_400,
-        keys.trails(appId),
-        TRAIL_POINTS,
-        ...records,
-      )
-      for (const { resolve } of batch) resolve()
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    }
+    await redis.appendTelemetry(
+      allKeys.length,
+      ...allKeys,
+      retention.telemetryPerApp,
+      retention.days * 86_400,
+      keys.trails(appId),
+      TRAIL_POINTS,
+      ...records,
+    )
   }
 
   return {
