@@ -204,7 +204,7 @@ export const SETTINGS = {
   RETENTION_DAYS: setting(
     whole(1, 36_500),
     '365',
-    'Days that Redis keeps a closed incident, a last position and the times of reports.',
+    'Days that Redis keeps a closed incident, a last position and the times of reports. The embedded store keeps them without end: about 2 KiB an incident.',
   ),
 } satisfies Record<string, Setting>
 

@@ -15,7 +15,7 @@ Made from \`broker/config.ts\` by \`npm run docs\`; do not edit.
 
 The broker is configured by environment variables, read once at the start. \`NAME_FILE\` reads the value of
 \`NAME\` from a file, which is how secrets such as a \`REDIS_URL\` with a password should come in. A value that
-cannot be used ends the start with exit code 1 and one line that names the variable, never its value.
+cannot be used ends the start with exit code 1 and one line that names the variable and never a secret. NAME wins over NAME_FILE; an empty file is an error.
 `
 
 const FIXED = `

@@ -87,8 +87,9 @@ export function createListeners(options: ListenersOptions) {
     onConnection: acceptStream('wss'),
   })
   const servers: Record<keyof OpenPorts, Server> = {
-    mqtt: createTcpServer(acceptSocket('tcp')),
-    mqtts: createTlsServer(tls, acceptSocket('tls')),
+    // Half-open: a client that sends its FIN right behind its SOS still gets its PUBACK.
+    mqtt: createTcpServer({ allowHalfOpen: true }, acceptSocket('tcp')),
+    mqtts: createTlsServer({ ...tls, allowHalfOpen: true }, acceptSocket('tls')),
     http,
     https,
   }

@@ -78,11 +78,22 @@ export function hasBadPosition({ latitude, longitude }: Record<string, unknown>)
   return given > 0 && !(isWithin(latitude, 90) && isWithin(longitude, 180))
 }
 
-/** Whether the `userId` of a payload names somebody else than the sender. What is neither text nor number names nobody. */
+/** Whether the `userId` of a payload names somebody else than the sender. Absent, null and blank name nobody. */
 export function namesOther(user: User, userId: unknown): boolean {
-  if (typeof userId !== 'string' && typeof userId !== 'number') return false
+  if (userId === undefined || userId === null) return false
+  if (typeof userId !== 'string' && typeof userId !== 'number') return true
   const name = String(userId)
-  return name.trim() !== '' && !idFormOf(user, name) && !idFormOf(user, name.trim())
+  const isOwn =
+    [name, name.trim()].some((id) => idFormOf(user, id)) || name === asDartWrites(user.externalUserId)
+  return name.trim() !== '' && !isOwn
+}
+
+/** What decodeText makes of a text that the SDK wrote: units above U+00FF come as two Latin-1 characters. */
+function asDartWrites(text: string): string {
+  return Array.from({ length: text.length }, (_, i) => {
+    const unit = text.charCodeAt(i)
+    return unit <= 0xff ? String.fromCharCode(unit) : String.fromCharCode(unit & 0xff, unit >> 8)
+  }).join('')
 }
 
 /** Fields that are kept as they came; undefined when there are none, or more than FIELDS_LENGTH_MAX. */

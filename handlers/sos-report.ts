@@ -93,8 +93,9 @@ function salvage(text: string): Record<string, unknown> {
   return found
 }
 
+// A number counts only with what ends it: one that was cut off is another number.
 const SALVAGED_FIELD =
-  /"(timestamp|latitude|longitude|altitude|deviceId|hardwareId|userId|identitySource|triggerSource)"\s{0,8}:\s{0,8}(?:"([^"\\]{0,256})"|(-?\d{1,10}(?:\.\d{1,20})?))/g
+  /"(timestamp|latitude|longitude|altitude|deviceId|hardwareId|userId|identitySource|triggerSource)"\s{0,8}:\s{0,8}(?:"([^"\\]{0,256})"|(-?\d{1,10}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,3})?)(?=\s{0,8}[,}\]]))/g
 
 /** An unreadable SOS is kept as it came, within reason: the newest events of an app have to stay within its memory. */
 const RAW_BYTES_MAX = 16_384

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Log } from '../ops/log.js'
@@ -34,6 +34,11 @@ export function answerErrors(app: FastifyInstance, log: Log): void {
       log.error({ method: request.method, route: request.routeOptions.url, err: error }, 'request failed')
     void reply.status(status).send(envelope(code, message))
   })
+}
+
+/** A path that cannot be decoded or is too long never reaches a route; fastify would answer in words of its own. */
+export function answerBadPath(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  void reply.status(404).send(envelope('not_found', 'no such path'))
 }
 
 function describe(error: FastifyError): { status: number; code: string; message: string } {

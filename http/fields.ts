@@ -18,10 +18,18 @@ export function optionalText(lengthMax: number) {
 /** E.164, or '' for none. */
 export const E164 = /^(\+[1-9]\d{1,14})?$/
 
+/** `?cursor=` asks for no cursor. */
+function emptyIsNone(value: unknown): unknown {
+  return value === '' ? undefined : value
+}
+
 /** How many entries a page has, and where it goes on. */
 export const pageQuery = z.object({
-  limit: z.coerce.number('is a number').int().min(1).max(50, 'is at most 50').default(20),
-  cursor: z.string().max(128).optional(),
+  limit: z.preprocess(
+    emptyIsNone,
+    z.coerce.number('is a number').int().min(1).max(50, 'is at most 50').default(20),
+  ),
+  cursor: z.preprocess(emptyIsNone, z.string().max(128).optional()),
 })
 
 export const pagination = z.object({ next_cursor: z.string().nullable(), has_more: z.boolean() })

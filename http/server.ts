@@ -16,7 +16,7 @@ import type { EventBell } from './backend/events.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
 import { backendUserRoutes } from './backend/users.js'
 import { renderApiPage } from './api-page.js'
-import { answerErrors } from './errors.js'
+import { answerBadPath, answerErrors } from './errors.js'
 import { requireBackend, requireUser } from './identity.js'
 import { contactRoutes } from './sdk/contacts.js'
 import { deviceRoutes } from './sdk/devices.js'
@@ -52,6 +52,7 @@ export async function createHttpApp(
     // The SDK's staging base URL yields //v1/….
     rewriteUrl: ({ url = '/' }) => url.replace(/^\/{2,}/, '/'),
     routerOptions: { maxParamLength: 1_024 },
+    frameworkErrors: answerBadPath,
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -106,6 +107,10 @@ declare module 'fastify' {
 
 /** The SDK names JSON as its content also where it sends nothing; an SOS is read whatever it is named. */
 function readBodies(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw, routeOptions }) => {
+    // Fastify refuses a type that it cannot read before any parser of ours is asked.
+    if (routeOptions.config.isRawBody) raw.headers['content-type'] = 'application/octet-stream'
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     if (request.routeOptions.config.isRawBody) return done(null, body)

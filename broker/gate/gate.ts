@@ -1,6 +1,12 @@
 import { Duplex } from 'node:stream'
 import { PartialPacket, readFrame } from './framing.js'
-import { encodeAck, encodeConnectForEngine, encodeDisconnect5, encodeForEngine } from './mqtt5.js'
+import {
+  encodeAck,
+  encodeConnectForEngine,
+  encodeDisconnect5,
+  encodeForEngine,
+  RECEIVE_MAXIMUM,
+} from './mqtt5.js'
 import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
 import { Pacer } from './pacer.js'
@@ -80,6 +86,8 @@ export class Gate extends Duplex {
   /** The client does not read what the gate itself answered. */
   #isWireFull = false
   #isReadScheduled = false
+  /** The wire has ended: nothing waits for its turn any more. */
+  #isLastRead = false
   #closeReason: Reason | null = null
   #connectTimer: NodeJS.Timeout | null
   #endTimer: NodeJS.Timeout | null = null
@@ -193,7 +201,8 @@ export class Gate extends Duplex {
   /** The engine answers side by side, so nothing may overtake a SUBSCRIBE or UNSUBSCRIBE on its way. */
   #mayRead(): boolean {
     if (this.#state === 'awaiting-connect') return true
-    return (this.#state === 'open' || this.#state === 'leaving') && !this.#outbound?.isSettlingFilters
+    const isOpen = this.#state === 'open' || this.#state === 'leaving'
+    return isOpen && (this.#isLastRead || !this.#outbound?.isSettlingFilters)
   }
 
   #readOnLater(): void {
@@ -250,6 +259,8 @@ export class Gate extends Duplex {
       case 'pubrel':
         outbound.release(packet.packetId)
         return true
+      case 'pubrec':
+        return packet.reasonCode < 0x80 // else the exchange is over, section 4.3.3
       case 'puback': {
         const next = outbound.window.acknowledge(packet.packetId)
         if (next) this.#toWire(next)
@@ -257,7 +268,11 @@ export class Gate extends Duplex {
       }
       case 'disconnect':
         if (packet.sessionExpiryInterval > 0 && this.connect?.sessionExpiryInterval === 0) {
-          throw new ProtocolViolation('MQTT-3.1.2-23', 'session expiry raised from 0', REASON.protocolError)
+          throw new ProtocolViolation(
+            'MQTT5 3.14.2.2.2',
+            'session expiry raised from 0',
+            REASON.protocolError,
+          )
         }
         this.#close(null) // [MQTT-3.14.4-1] and nothing behind it is read, [MQTT-3.14.4-2]
         return false
@@ -273,6 +288,13 @@ export class Gate extends Duplex {
       if (!outbound.isUnanswered(packetId) && !this.#toWire(encodeAck('pubrec', packetId)))
         this.#isWireFull = true
       return false
+    }
+    if (qos === 2 && outbound.unreleasedCount >= RECEIVE_MAXIMUM) {
+      throw new ProtocolViolation(
+        'MQTT5 3.2.2.3.3',
+        'too many QoS 2 handshakes',
+        REASON.receiveMaximumExceeded,
+      )
     }
     outbound.expectAnswer(packetId, qos)
     if (!this.#options.isPaced(topicName)) return true
@@ -359,7 +381,7 @@ export class Gate extends Duplex {
     this.#connectTimer = null
     // What the client sent behind its CONNECT waited for the CONNACK.
     this.#readPartial(PACKETS_PER_TURN)
-    if (this.#isWireGone) this.#close(null)
+    if (this.#isWireGone) this.#closeAfterRest()
     else this.#paceWire()
   }
 
@@ -372,7 +394,7 @@ export class Gate extends Duplex {
 
   #onWireEnd(): void {
     if (this.#state === 'awaiting-connect') this.destroy()
-    else if (this.#state === 'open' || this.#state === 'leaving') this.#close(null)
+    else if (this.#state === 'open' || this.#state === 'leaving') this.#closeAfterRest()
   }
 
   #onWireClose(): void {
@@ -395,7 +417,14 @@ export class Gate extends Duplex {
     this.#sayGoodbye()
     this.#isSilent = true
     if (this.#endTimer) clearTimeout(this.#endTimer)
-    this.#endTimer = setTimeout(() => this.#close(null), LINGER_MS)
+    this.#endTimer = setTimeout(() => this.#closeAfterRest(), LINGER_MS)
+  }
+
+  /** Whole packets that only waited for their turn came before the end. */
+  #closeAfterRest(): void {
+    this.#isLastRead = true
+    if (this.#partial.length > 0) this.#readPartial(Number.POSITIVE_INFINITY)
+    this.#close(null)
   }
 
   #close(reason: Reason | null): void {
@@ -405,8 +434,6 @@ export class Gate extends Duplex {
       this.destroy()
       return
     }
-    // Whole packets that only waited for their turn came before the end.
-    if (!reason && this.#partial.length > 0) this.#readPartial(Number.POSITIVE_INFINITY)
     this.#state = 'closing'
     this.#wire.pause()
     // The client sends no more, so what it sent too fast is no flood any longer.

@@ -12,7 +12,7 @@ import {
 } from './mqtt5.js'
 import type { Reason } from './mqtt5.js'
 import { TYPE } from './packets.js'
-import type { AckPacket, ConnectPacket, QoS, Version } from './packets.js'
+import type { ConnectPacket, QoS, Version } from './packets.js'
 import { REASON } from './reason.js'
 import type { ProtocolViolation } from './reason.js'
 
@@ -48,8 +48,8 @@ export class Outbound {
   /** Publications of QoS 1 and 2 that wait for PUBACK or PUBREC, and of QoS 2 that wait for PUBREL. */
   #unanswered = new Set<number>()
   #unreleased = new Set<number>()
-  /** QoS 2 publications that ended with a refusing PUBREC; the engine still owes a PUBCOMP nobody wants. */
-  #endedEarly = new Set<number>()
+  /** What each PUBCOMP of the engine is to become, by packet identifier and in the order of the PUBRELs. */
+  #releases = new Map<number, Release[]>()
   #releaseInEngine: (packetId: number) => void
 
   constructor(options: OutboundOptions) {
@@ -93,11 +93,14 @@ export class Outbound {
     return this.#unreleased.has(packetId)
   }
 
-  /** A PUBREL came; PUBCOMP tells a 5.0 client when it was for nothing, [MQTT-4.3.3-7]. */
+  /** QoS 2 handshakes that the client has not finished. */
+  get unreleasedCount(): number {
+    return this.#unreleased.size
+  }
+
+  /** A PUBREL came; PUBCOMP tells a 5.0 client when it was for nothing, section 3.7.2.1. */
   release(packetId: number): void {
-    if (!this.#unreleased.delete(packetId)) {
-      this.publishReasons.set(packetId, { code: REASON.packetIdentifierNotFound })
-    }
+    this.#expectPubcomp(packetId, this.#unreleased.delete(packetId) ? 'known' : 'unknown')
   }
 
   /** Turns 3.1.1 packets of the engine into packets of the client's version. */
@@ -129,7 +132,7 @@ export class Outbound {
       case TYPE.pubrec:
         return this.#ack('pubrec', body.readUInt16BE(0))
       case TYPE.pubcomp:
-        return this.#ack('pubcomp', body.readUInt16BE(0))
+        return this.#pubcomp(body.readUInt16BE(0))
       case TYPE.pubrel:
         return this.#pubrel(body.readUInt16BE(0))
       case TYPE.suback:
@@ -171,8 +174,7 @@ export class Outbound {
     return this.window.admit(body.readUInt16BE(2 + body.readUInt16BE(0)), packet)
   }
 
-  #ack(is: AckPacket['is'], packetId: number): Buffer | null {
-    if (is === 'pubcomp' && this.#endedEarly.delete(packetId)) return null
+  #ack(is: 'puback' | 'pubrec', packetId: number): Buffer {
     this.#unanswered.delete(packetId)
     const reason = this.publishReasons.get(packetId)
     this.publishReasons.delete(packetId)
@@ -189,6 +191,21 @@ export class Outbound {
       : encodeAck5(is, packetId, withoutText(reason))
   }
 
+  #expectPubcomp(packetId: number, release: Release): void {
+    const waiting = this.#releases.get(packetId)
+    if (waiting) waiting.push(release)
+    else this.#releases.set(packetId, [release])
+  }
+
+  #pubcomp(packetId: number): Buffer | null {
+    const waiting = this.#releases.get(packetId) ?? []
+    const release = waiting.shift()
+    if (waiting.length === 0) this.#releases.delete(packetId)
+    if (release === 'unwanted') return null
+    const isUnknown = release === 'unknown' && this.#connect.version === 5
+    return encodeAck5('pubcomp', packetId, isUnknown ? { code: REASON.packetIdentifierNotFound } : undefined)
+  }
+
   /** The engine answers every PUBREC, but we never send QoS 2: there is nothing to release, section 3.6.2.1. */
   #pubrel(packetId: number): Buffer {
     const reason = this.#connect.version === 5 ? { code: REASON.packetIdentifierNotFound } : undefined
@@ -198,7 +215,7 @@ export class Outbound {
   /** A PUBREC with a reason of 0x80 or more is the last word, section 4.3.3. */
   #endEarly(packetId: number): void {
     this.#unreleased.delete(packetId)
-    this.#endedEarly.add(packetId)
+    this.#expectPubcomp(packetId, 'unwanted')
     this.#releaseInEngine(packetId)
   }
 
@@ -234,6 +251,9 @@ export class Outbound {
     return this.#connect.version === 5 ? encodeFilterAck5(TYPE.unsuback, packetId, codes) : bytes
   }
 }
+
+/** A PUBREL of the client for a publication of his, for none, or one of ours after a refusing PUBREC. */
+type Release = 'known' | 'unknown' | 'unwanted'
 
 function withoutText(reason: Reason | undefined): Reason | undefined {
   return reason && { code: reason.code }

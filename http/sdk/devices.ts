@@ -46,7 +46,8 @@ export function deviceRoutes({ users, clock }: { users: UserStore; clock: Clock 
           hardwareId: body.hardware_id,
           firmwareVersion: body.firmware_version,
           hardwareModel: body.hardware_model,
-          pairedAt: body.paired_at,
+          // Clients parse it; what is no time counts as not said.
+          pairedAt: Number.isNaN(Date.parse(body.paired_at)) ? '' : body.paired_at,
         }
         const device = await users.change(principal, putDevice(input, clock.now().toISOString()))
         if (!device)

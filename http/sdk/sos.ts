@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readNamedDevices } from '../../handlers/device-owner.js'
 import type { Handler } from '../../handlers/handler.js'
 import type { CancelOutcome, IncidentActions } from '../../handlers/incidents.js'
+import { readDeviceId } from '../../handlers/payload.js'
 import type { Incident, IncidentStore, TrailPoint } from '../../store/store.js'
 import { errorBody, HttpError } from '../errors.js'
 import { pageQuery, paginate, pagination } from '../fields.js'
@@ -23,7 +24,7 @@ const point = z.object({
   occurredAt: z.string(),
   latitude: z.number(),
   longitude: z.number(),
-  altitude: z.number().nullable(),
+  altitude: z.number(),
 })
 const history = z.object({
   incidents: z.array(
@@ -76,7 +77,11 @@ export function sosRoutes({
         },
       },
       async ({ principal, body }) => {
-        return answer(await actions.cancel(principal, readNamedDevices(body ?? {})), principal.userId)
+        const given = body ?? {}
+        // An id that cannot be read names a device all the same: it must not cancel the own incident instead.
+        if (DEVICE_FIELDS.some((name) => isGiven(given[name]) && readDeviceId(given[name]) === undefined))
+          throw new HttpError(422, 'validation_error', 'deviceId: no such device')
+        return answer(await actions.cancel(principal, readNamedDevices(given)), principal.userId)
       },
     )
 
@@ -144,6 +149,13 @@ function viewCreation({ incidentId, firstReport: { position, timestamp } }: Inci
   return position ? { id: incidentId, ...viewPoint({ occurredAt: timestamp, position }) } : null
 }
 
+/** The SDK writes altitude 0 where it knows none, and reads a number. */
 function viewPoint({ occurredAt, position: { latitude, longitude, altitude } }: TrailPoint) {
-  return { occurredAt, latitude, longitude, altitude: altitude ?? null }
+  return { occurredAt, latitude, longitude, altitude: altitude ?? 0 }
+}
+
+const DEVICE_FIELDS = ['deviceId', 'hardwareId', 'originatorNodeId', 'nodeId']
+
+function isGiven(id: unknown): boolean {
+  return id !== undefined && id !== null && id !== ''
 }

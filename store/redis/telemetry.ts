@@ -5,6 +5,7 @@ import { keys } from './keys.js'
 
 interface Waiting {
   record: TelemetryRecord
+  json: string
   resolve: () => void
   reject: (error: unknown) => void
 }
@@ -32,18 +33,13 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
 
   async function appendBatch(appId: string, batch: Waiting[]): Promise<void> {
     const positionKeys = new Map<string, number>()
-    const records = batch.flatMap(({ record }) => {
+    const records = batch.flatMap(({ record, json }) => {
       const { userId, occurredAt, position } = record
-      if (!position) return [JSON.stringify(record), 0, userId, '']
+      if (!position) return [json, 0, userId, '']
       const key = keys.lastPosition(appId, userId)
       const index = positionKeys.get(key) ?? positionKeys.size + 3
       positionKeys.set(key, index)
-      return [
-        JSON.stringify(record),
-        index,
-        userId,
-        JSON.stringify({ occurredAt, position } satisfies TrailPoint),
-      ]
+      return [json, index, userId, JSON.stringify({ occurredAt, position } satisfies TrailPoint)]
     })
     const allKeys = [keys.telemetry(appId), keys.openIds(appId), ...positionKeys.keys()]
     await redis.appendTelemetry(
@@ -60,10 +56,12 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   return {
     append(record) {
       return new Promise((resolve, reject) => {
+        // Here and not in the batch: what cannot be written rejects alone.
+        const json = JSON.stringify(record)
         if (batches.size === 0) setImmediate(flush)
         const batch = batches.get(record.appId)
-        if (batch) batch.push({ record, resolve, reject })
-        else batches.set(record.appId, [{ record, resolve, reject }])
+        if (batch) batch.push({ record, json, resolve, reject })
+        else batches.set(record.appId, [{ record, json, resolve, reject }])
       })
     },
     async readLastPosition({ appId, userId }) {
