@@ -62,6 +62,8 @@ export function createListeners(options: ListenersOptions) {
     })
   }
 
+  const logFailedHandshake = ({ message }: Error, { remoteAddress }: Socket) =>
+    log.debug({ address: remoteAddress, reason: message }, 'tls handshake failed')
   const acceptSocket = (transport: Transport) => (socket: Socket) => {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
@@ -75,8 +77,8 @@ export function createListeners(options: ListenersOptions) {
 
   const httpLimits = {
     headersTimeout: limits.connectTimeoutMs,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: 1_000,
+    requestTimeout: Math.max(REQUEST_TIMEOUT_MS, limits.connectTimeoutMs),
+    connectionsCheckingInterval: Math.min(1_000, limits.connectTimeoutMs),
     maxHeaderSize: HEADER_BYTES_MAX,
   }
   const http = createHttpServer(httpLimits, options.onRequest)
@@ -93,10 +95,11 @@ export function createListeners(options: ListenersOptions) {
     http,
     https,
   }
-  servers.mqtts.on('tlsClientError', (error: Error) =>
-    log.debug({ reason: error.message }, 'tls handshake failed'),
-  )
-  https.on('tlsClientError', (error: Error) => log.debug({ reason: error.message }, 'tls handshake failed'))
+  servers.mqtts.on('tlsClientError', (error: Error, socket: Socket) => {
+    logFailedHandshake(error, socket)
+    socket.destroy() // https does so itself; tls leaves a socket open whose handshake took too long
+  })
+  https.on('tlsClientError', logFailedHandshake)
 
   return {
     /** @throws with the variable and the reason when a port cannot be opened. */

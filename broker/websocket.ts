@@ -45,6 +45,8 @@ export function acceptWebSockets(
 function toWire(webSocket: WebSocket): Duplex {
   const wire = createWebSocketStream(webSocket)
   const { onmessage } = webSocket
+  // oxlint-disable-next-line prefer-add-event-listener -- so does this; 'close' follows, and what came before is kept
+  webSocket.onerror = () => {}
   // oxlint-disable-next-line prefer-add-event-listener -- it takes the place of websocket-stream's own
   webSocket.onmessage = (event) => {
     if (typeof event.data === 'string') webSocket.close(UNSUPPORTED_DATA, 'MQTT comes in binary frames')

@@ -43,11 +43,9 @@ export function createSosHandler({
     const stamp = { now, incidentId: randomUUID(), eventId: randomUUID() }
     // An app on Android reports with the time of an old position; it asks first whether an incident is open.
     const reportWay = { mayReopen: way === 'http', ...(isRelay ? { relayer: relayerOf(user) } : {}) }
-    const outcome = await incidents.change(
-      owner,
-      report.reportKey,
-      reportRule(owner, report, stamp, reportWay),
-    )
+    const counted = isRelay ? asRelayed(report, user) : report
+    const rule = reportRule(owner, counted, stamp, reportWay)
+    const outcome = await incidents.change(owner, counted.reportKey, rule)
     if (!isRelay) learnAlias(user, devicesOf(report))
     return {
       is: 'accepted',
@@ -95,6 +93,11 @@ function withoutDevice({ deviceId, hardwareId, fields, ...report }: SosReport): 
 
 function devicesOf({ deviceId, hardwareId, fields }: SosReport): NamedDevices {
   return readNamedDevices({ ...fields, deviceId, hardwareId })
+}
+
+/** A relay with the time of the owner's own report is another report: his own must count, or a relayer could cancel it. */
+function asRelayed({ reportKey, ...report }: SosReport, relayer: User): SosReport {
+  return reportKey === undefined ? report : { ...report, reportKey: `${reportKey} by ${relayer.userId}` }
 }
 
 function relayerOf({ userId, externalUserId }: User) {

@@ -73,6 +73,8 @@ export class Gate extends Duplex {
   #options: GateOptions
   #wire: Duplex
   #isWireGone = false
+  /** The client sent FIN; it may still read. */
+  #hasWireEnded = false
   /** Nothing more is said to the client: it has read DISCONNECT. */
   #isSilent = false
   #partial = new PartialPacket()
@@ -139,6 +141,7 @@ export class Gate extends Duplex {
     this.setCloseReason(reason)
     if (this.#state !== 'open') return void (this.#state === 'connecting' && this.destroy())
     this.#state = 'leaving'
+    this.#releaseAllPaced()
     this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
     if (!this.#outbound?.hasUnanswered) this.#tellToLeave()
   }
@@ -297,7 +300,7 @@ export class Gate extends Duplex {
       )
     }
     outbound.expectAnswer(packetId, qos)
-    if (!this.#options.isPaced(topicName)) return true
+    if (this.#state === 'leaving' || !this.#options.isPaced(topicName)) return true
     if (this.#paced.length === 0 && this.#pacer.take()) return true
     const bytes = encodeForEngine(packet)
     this.#paced.push(bytes)
@@ -320,6 +323,13 @@ export class Gate extends Duplex {
     }
     this.#releasePacedLater()
     this.#paceWire()
+  }
+
+  /** At the end what came too fast is no flood any longer. */
+  #releaseAllPaced(): void {
+    this.#pushAll(this.#paced)
+    this.#paced = []
+    this.#pacedBytes = 0
   }
 
   #pushAll(packets: Buffer[]): void {
@@ -381,7 +391,7 @@ export class Gate extends Duplex {
     this.#connectTimer = null
     // What the client sent behind its CONNECT waited for the CONNACK.
     this.#readPartial(PACKETS_PER_TURN)
-    if (this.#isWireGone) this.#closeAfterRest()
+    if (this.#isWireGone || this.#hasWireEnded) this.#closeAfterRest()
     else this.#paceWire()
   }
 
@@ -393,6 +403,7 @@ export class Gate extends Duplex {
   }
 
   #onWireEnd(): void {
+    this.#hasWireEnded = true
     if (this.#state === 'awaiting-connect') this.destroy()
     else if (this.#state === 'open' || this.#state === 'leaving') this.#closeAfterRest()
   }
@@ -436,9 +447,7 @@ export class Gate extends Duplex {
     }
     this.#state = 'closing'
     this.#wire.pause()
-    // The client sends no more, so what it sent too fast is no flood any longer.
-    this.#pushAll(this.#paced)
-    this.#paced = []
+    this.#releaseAllPaced()
     if (this.#endTimer) clearTimeout(this.#endTimer)
     this.#endTimer = setTimeout(() => this.destroy(), ANSWER_LIMIT_MS)
     setImmediate(() => this.#closeIfAnswered())

@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { open } from 'lmdb'
 import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
 import { openCappedLog } from './capped-log.js'
@@ -16,8 +17,14 @@ import { createEmbeddedUsers } from './users.js'
 export function openEmbeddedStore(options: { directory: string; retention: Retention }): Store {
   const { directory, retention } = options
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // overlappingSync would resolve before the data is on disk.
-  const root = open({ path: directory, maxDbs: 16, overlappingSync: false, encoding: 'json' })
+  const root = open({
+    path: directory,
+    maxDbs: 16,
+    encoding: 'json',
+    overlappingSync: false, // it would resolve before the data is on disk
+    eventTurnBatching: false, // its own promises reject unseen when a commit fails
+  })
+  for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), 0o600) // positions of people
   const events = createEmbeddedEvents(openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp))
   const incidents = createEmbeddedIncidents(root, { events, retention })
   return {
@@ -34,7 +41,11 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     },
     async ping() {},
     async stop() {
-      await root.flushed
+      try {
+        await root.flushed
+      } catch {
+        // Whoever wrote what was not flushed has been told.
+      }
       await root.close()
     },
   }

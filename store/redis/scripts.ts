@@ -13,11 +13,21 @@
 export const COMMIT_CHANGE = `
 local open = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if open ~= ARGV[2] then return 0 end
-if ARGV[6] ~= '' then
-  if redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[6]) == 0 and ARGV[7] ~= '1' then return 0 end
-  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[9]) + 1))
-  redis.call('EXPIRE', KEYS[4], ARGV[10])
+if ARGV[6] ~= '' and ARGV[7] ~= '1' and redis.call('ZSCORE', KEYS[4], ARGV[6]) then return 0 end
+-- Redis undoes nothing when a command in the middle is not allowed, so that is asked before the first (Redis 7).
+if redis.acl_check_cmd then
+  for _, command in ipairs({
+    { 'XADD', KEYS[5], '*', 'event', '' }, { 'HSET', KEYS[1], '', '' }, { 'HDEL', KEYS[2], '' },
+    { 'SET', KEYS[3], '' }, { 'ZADD', KEYS[4], '0', '' }, { 'ZREMRANGEBYRANK', KEYS[4], '0', '0' },
+    { 'ZREMRANGEBYLEX', KEYS[6], '-', '-' }, { 'RPUSH', KEYS[8], '' }, { 'LTRIM', KEYS[8], '0', '0' },
+    { 'EXPIRE', KEYS[4], '1' },
+  }) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM this Redis user may not run ' .. command[1])
+    end
+  end
 end
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[12], '*', 'event', ARGV[11])
 if ARGV[15] ~= '' then
   redis.call('RPUSH', KEYS[8], ARGV[15])
   redis.call('LTRIM', KEYS[8], -tonumber(ARGV[16]), -1)
@@ -36,7 +46,11 @@ for i = 6, 7 do
   redis.call('ZADD', KEYS[i], 0, ARGV[13])
   redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[14])
 end
-redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[12], '*', 'event', ARGV[11])
+if ARGV[6] ~= '' then
+  redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[6])
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[9]) + 1))
+  redis.call('EXPIRE', KEYS[4], ARGV[10])
+end
 return 1
 `
 
@@ -86,7 +100,8 @@ return 1
 `
 
 /**
- * How often a change is tried. Each node has one change of a user under way, so a loser wins within as many
- * rounds as there are nodes.
+ * How often a change is tried when other nodes are faster, and the longest pause before it is tried again: by
+ * chance, or two nodes in step could lose to each other for ever.
  */
 export const ATTEMPTS_MAX = 50
+export const PAUSE_MS_MAX = 10

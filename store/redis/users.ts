@@ -1,10 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { createKeyedQueue } from '../keyed-queue.js'
 import { deviceKeysOf, EMPTY_USER } from '../store.js'
 import type { UserChange, UserRecord, UserStore } from '../store.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
-import { ATTEMPTS_MAX } from './scripts.js'
+import { ATTEMPTS_MAX, PAUSE_MS_MAX } from './scripts.js'
 
 /** Profiles, devices and contacts in Redis: one JSON a user, and an index of who owns which device. */
 export function createRedisUsers(redis: Commands): UserStore {
@@ -33,6 +34,7 @@ async function changeUntilCommitted<Result>(
     const change = decide(parse(before))
     if (change.record === undefined || (await commit(redis, user, before, change.record)))
       return change.result
+    await pause(Math.random() * PAUSE_MS_MAX)
   }
   throw new Error('other nodes changed this user without pause')
 }

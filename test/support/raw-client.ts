@@ -35,9 +35,16 @@ export function createRawClient(t: Test, socket: Duplex, protocolVersion: Protoc
     packets.push(packet)
     wake()
   })
-  parser.on('error', (error: Error) =>
-    t.fail(`the broker sent a packet that mqtt-packet cannot read: ${error.message}`),
-  )
+  parser.on('error', (error: Error) => {
+    // MQTT 5 lists 0x88 for CONNACK only; the broker also ends connections with it, see docs/operations.md.
+    const chunk = chunks.at(-1) ?? Buffer.alloc(0)
+    const reasonCode = chunk[chunk.lastIndexOf(0xe0) + 2]
+    if (error.message === 'Invalid disconnect reason code' && reasonCode === 0x88) {
+      packets.push({ cmd: 'disconnect', reasonCode })
+      return wake()
+    }
+    t.fail(`the broker sent a packet that mqtt-packet cannot read: ${error.message}`)
+  })
   socket.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
     parser.parse(chunk)

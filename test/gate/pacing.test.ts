@@ -1,0 +1,126 @@
+import t from 'tap'
+import { startBroker } from '../support/broker.js'
+import { metricsUntil } from '../support/metrics.js'
+import { createRawClient } from '../support/raw-client.js'
+import type { RawClient } from '../support/raw-client.js'
+import { stopAndRead } from '../support/stopped-store.js'
+import type { Stored } from '../support/stopped-store.js'
+import {
+  connectBytes,
+  DISCONNECT,
+  publishBytes,
+  sosPayload,
+  telemetryPayload,
+} from '../support/wire-packets.js'
+import { openWire } from '../support/wires.js'
+
+const SOS_ID = 999
+
+/** `count` telemetry messages with message ids 1…, as separate packets. */
+function telemetry(count: number, padding = ''): Buffer[] {
+  return Array.from({ length: count }, (_, n) =>
+    publishBytes('tel/data', telemetryPayload(n + 1, padding), { messageId: n + 1 }),
+  )
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
+
+for (const transport of ['tcp', 'ws'] as const) {
+  t.test(
+    `telemetry that comes too fast over ${transport} is held, not dropped, and an SOS overtakes it`,
+    async (t) => {
+      const broker = await startBroker(t, { env: { TELEMETRY_RATE: '25', TELEMETRY_BURST: '5' } })
+      const wire = await openWire(t, broker, transport)
+      const client = createRawClient(t, wire.stream, 4)
+      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+      wire.sendTogether([connectBytes(broker.credentials('alice')), ...telemetry(50), sos])
+      const acknowledged = await readPubacks(client, 51)
+      const sosAt = acknowledged.indexOf(SOS_ID)
+      t.ok(
+        sosAt < 25,
+        `the SOS is acknowledged before most of the telemetry in front of it: as number ${sosAt + 1}`,
+      )
+      t.same(
+        acknowledged.filter((id) => id !== SOS_ID),
+        upTo(50),
+        'each telemetry message is acknowledged, in order',
+      )
+      const stored = await stopAndRead(broker)
+      t.same(numbersOf(stored), upTo(50), 'and stored')
+      t.equal(stored.openIncident('alice')?.reports, 1)
+    },
+  )
+
+  t.test(`the end of a connection over ${transport} loses none of the telemetry that is held`, async (t) => {
+    // So slow that the test would never end if anything waited for its turn.
+    const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
+    const ends = ['DISCONNECT', 'FIN', 'reset', 'protocol violation']
+    for (const end of ends) {
+      const wire = await openWire(t, broker, transport)
+      const client = createRawClient(t, wire.stream, 4)
+      wire.sendTogether([connectBytes(broker.credentials(end))])
+      await client.nextOf('connack')
+      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+      const parts = [...telemetry(40), sos]
+      if (end === 'DISCONNECT') wire.sendTogether([...parts, DISCONNECT])
+      if (end === 'FIN') wire.sendAndClose(parts)
+      if (end === 'protocol violation') wire.sendTogether([...parts, Buffer.from('0000', 'hex')])
+      if (end === 'reset') {
+        wire.sendTogether(parts)
+        // Behind the telemetry that is held; when it is answered, the broker has read all of it.
+        while ((await client.nextOf('puback')).messageId !== SOS_ID);
+        wire.socket.resetAndDestroy()
+      }
+      await metricsUntil(broker, (read) => read('connect_broker_sessions') === 0)
+    }
+    const stored = await stopAndRead(broker)
+    for (const end of ends) {
+      t.same(numbersOf(stored, end), upTo(40), `all is stored that came before ${end}`)
+      t.equal(stored.openIncident(end)?.reports, 1)
+    }
+  })
+
+  t.test(
+    `more telemetry than is held stays with the client over ${transport}, and none is lost`,
+    async (t) => {
+      const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1000', TELEMETRY_BURST: '1' } })
+      const wire = await openWire(t, broker, transport)
+      const client = createRawClient(t, wire.stream, 4)
+      // 64 KiB are held, this is five times as much, and the end of the client stands behind it.
+      const parts = [connectBytes(broker.credentials('alice')), ...telemetry(600, 'x'.repeat(450))]
+      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+      wire.sendTogether([...parts, sos])
+      t.same(
+        (await readPubacks(client, 601)).toSorted((a, b) => a - b),
+        [...upTo(600), SOS_ID],
+      )
+      t.same(numbersOf(await stopAndRead(broker)), upTo(600))
+    },
+  )
+}
+
+t.test('a stop of the broker loses none of the telemetry that is held', async (t) => {
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
+  const wire = await openWire(t, broker, 'tcp')
+  const client = createRawClient(t, wire.stream, 4)
+  const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+  wire.sendTogether([connectBytes(broker.credentials('alice')), ...telemetry(40), sos])
+  while ((await client.nextOf('puback')).messageId !== SOS_ID);
+  t.same(numbersOf(await stopAndRead(broker)), upTo(40))
+  const rest = await client.untilClosed()
+  t.equal(rest.filter(({ cmd }) => cmd === 'puback').length, 39, 'and each is acknowledged before the end')
+})
+
+async function readPubacks(client: RawClient, count: number): Promise<number[]> {
+  const ids: number[] = []
+  while (ids.length < count) ids.push((await client.nextOf('puback')).messageId as number)
+  return ids
+}
+
+/** The `n` of each stored telemetry message (of one user), in the order in which they were stored. */
+function numbersOf({ telemetry }: Stored, user?: string): unknown[] {
+  return telemetry
+    .filter(({ externalUserId }) => user === undefined || externalUserId === user)
+    .map(({ fields }) => fields.n)
+    .toReversed()
+}

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { signUser } from '../../auth/identity.js'
+import { runConnections } from './fuzz-run.js'
+import type { Tally } from './fuzz-run.js'
+import { createInProcessGates } from './in-process-gates.js'
+
+export interface InProcessResult extends Tally {
+  /** After every connection was closed. */
+  openGates: number
+  sessions: number
+  /** Bytes on the heap in the end, beyond those after a warm-up. */
+  heapMore: number
+}
+
+/**
+ * A program: `node --expose-gc fuzz-in-process.js <seed> <cases>` writes an InProcessResult. It is a process of its
+ * own because an uncaught exception must end it, and because tap follows every promise of its process.
+ */
+async function main(seed: number, cases: number): Promise<InProcessResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'connect-broker-'))
+  const secret = 'a secret of this test alone'
+  const gates = await createInProcessGates(directory, { appId: 'demo-app', secret })
+  const user = {
+    appId: 'demo-app',
+    externalUserId: 'fuzz',
+    username: 'sdk:demo-app:fuzz',
+    password: signUser(secret, 'fuzz'),
+  }
+  const options = { seed, atOnce: 200, sessionsOf10: 3, hangingOf1000: 1 }
+  const warmUp = await runConnections(gates.open, user, {
+    ...options,
+    seed: seed + 1_000_000,
+    cases: cases / 10,
+  })
+  const heapBefore = await heapUsed()
+  const tally = await runConnections(gates.open, user, { ...options, cases })
+  const heapMore = (await heapUsed()) - heapBefore
+  const result = { openGates: gates.openGates(), sessions: gates.sessions(), heapMore }
+  await gates.stop()
+  rmSync(directory, { recursive: true })
+  return { ...tally, ...result, nonsense: [...warmUp.nonsense, ...tally.nonsense] }
+}
+
+async function heapUsed(): Promise<number> {
+  await new Promise((resolve) => setImmediate(resolve)) // what closed last lets go
+  globalThis.gc?.()
+  return process.memoryUsage().heapUsed
+}
+
+Error.stackTraceLimit = 0 // a third of the work would be stack traces that nobody reads
+const result = await main(Number(process.argv[2]), Number(process.argv[3]))
+process.stdout.write(JSON.stringify(result))

@@ -1,0 +1,98 @@
+import { duplexPair } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import { createLogin } from '../../auth/login.js'
+import { createLoginThrottle } from '../../auth/throttle.js'
+import { isTelemetryTopic } from '../../auth/topics.js'
+import { createEnginePersistence } from '../../broker/engine-persistence.js'
+import { createEngine } from '../../broker/engine.js'
+import { Gate } from '../../broker/gate/gate.js'
+import { createSessions } from '../../broker/sessions.js'
+import { createAliasLearner } from '../../handlers/device-alias.js'
+import { createRelayLimit } from '../../handlers/relay-limit.js'
+import { createSosHandler } from '../../handlers/sos.js'
+import { createTelemetryHandler } from '../../handlers/telemetry.js'
+import { createLog } from '../../ops/log.js'
+import { createMetrics } from '../../ops/metrics.js'
+import { openEmbeddedStore } from '../../store/embedded/embedded-store.js'
+
+export interface InProcessGates {
+  /** The client's end of a new connection whose other end is a gate. */
+  open(): Duplex
+  /** Gates that are not closed yet, and sessions that the engine still knows. */
+  openGates(): number
+  sessions(): number
+  stop(): Promise<void>
+}
+
+/** Gates over memory with the real engine, login, handlers and embedded store behind them; no sockets, no log. */
+export async function createInProcessGates(
+  directory: string,
+  { appId, secret }: { appId: string; secret: string },
+): Promise<InProcessGates> {
+  const retention = { telemetryPerApp: 100, eventsPerApp: 1_000, reportKeysPerUser: 500, days: 1 }
+  const store = openEmbeddedStore({ directory, retention })
+  const sessions = createSessions({ perUser: 1_000 })
+  const clock = { now: () => new Date() }
+  const app = { appId, secrets: [secret], disabled: false }
+  const throttle = { failuresPerIdentity: 1, failuresPerAddress: 1, limitLoopback: false }
+  const learnAlias = createAliasLearner(store.users)
+  const engine = await createEngine({
+    login: createLogin({
+      apps: {
+        find: (id) => (id === appId ? app : undefined),
+        appIds: () => [appId],
+        onChange() {},
+        reload() {},
+        stop() {},
+      },
+      throttle: createLoginThrottle(throttle),
+    }),
+    handlers: {
+      sos: createSosHandler({
+        incidents: store.incidents,
+        users: store.users,
+        relayLimit: createRelayLimit(10),
+        learnAlias,
+        clock,
+      }),
+      telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),
+    },
+    sessions,
+    subscriptionsMax: 20,
+    persistence: createEnginePersistence(undefined),
+    log: createLog({ level: 'silent', isTerminal: false }).log,
+    metrics: createMetrics(),
+  })
+  let count = 0
+  let openGates = 0
+  return {
+    open() {
+      const [client, wire] = duplexPair()
+      openGates++
+      const gate = new Gate({
+        wire,
+        origin: { transport: 'tcp', address: '127.0.0.1', port: 1 },
+        sessionId: `in-process-${count++}`,
+        limits: {
+          connectBytesMax: 4_096,
+          connectTimeoutMs: 1_000,
+          packetBytesMax: 65_536,
+          telemetryRate: 1_000_000,
+          telemetryBurst: 1_000_000,
+        },
+        isPaced: isTelemetryTopic,
+        onConnect: (gate) => engine.handle(gate),
+        onAbandoned: engine.takeAbandoned,
+        onViolation: () => {},
+      })
+      gate.once('close', () => openGates--)
+      return client
+    },
+    openGates: () => openGates,
+    sessions: () => sessions.count,
+    async stop() {
+      await engine.stop()
+      await store.stop()
+    },
+  }
+}
