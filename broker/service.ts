@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
@@ -216,7 +216,10 @@ function describeSession({ sessionId, gate, since }: Session) {
 }
 
 function makeDataDir(dataDir: string): void {
-  named('DATA_DIR', () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }))
+  named('DATA_DIR', () => {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    accessSync(dataDir, constants.W_OK)
+  })
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -16,7 +16,7 @@ export function welcome({ ports, apps, certFile }: Service, config: Config): str
   const tcp = `-h ${host} -p ${ports.mqtt} -V 5 ${login}`
   const tls = `-h ${host} -p ${ports.mqtts} --cafile '${resolve(certFile)}' -V 5 ${login}`
   const position = '\\"latitude\\":41.4,\\"longitude\\":2.2,\\"altitude\\":0.0'
-  const payload = `"{\\"timestamp\\":\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\",${position}}"`
+  const payload = `"{\\"timestamp\\":\\"$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)\\",${position}}"`
   const lines = [
     '',
     '  connect-broker is ready. A demo session to try it with:',

@@ -75,6 +75,7 @@ export class Gate extends Duplex {
   #isWireGone = false
   /** The client sent FIN; it may still read. */
   #hasWireEnded = false
+  #hasDisconnected = false
   /** Nothing more is said to the client: it has read DISCONNECT. */
   #isSilent = false
   #partial = new PartialPacket()
@@ -93,6 +94,7 @@ export class Gate extends Duplex {
   #closeReason: Reason | null = null
   #connectTimer: NodeJS.Timeout | null
   #endTimer: NodeJS.Timeout | null = null
+  #idleTimer: NodeJS.Timeout | null = null
   #afterDrain: (() => void) | null = null
 
   constructor(options: GateOptions) {
@@ -143,7 +145,7 @@ export class Gate extends Duplex {
     this.#state = 'leaving'
     this.#releaseAllPaced()
     this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
-    if (!this.#outbound?.hasUnanswered) this.#tellToLeave()
+    this.#tellToLeaveWhenIdle()
   }
 
   // ---- client → engine ----
@@ -172,7 +174,7 @@ export class Gate extends Duplex {
     const forEngine: Buffer[] = []
     let at = 0
     try {
-      for (let taken = 0; this.#mayRead(); taken++) {
+      for (let taken = 0; this.#mayRead() && !this.#hasDisconnected; taken++) {
         if (taken === packetsMax) {
           this.#readOnLater()
           break
@@ -198,6 +200,8 @@ export class Gate extends Duplex {
       return bytes.length
     }
     this.#pushAll(forEngine)
+    // Now, and not before what stands in front of it is on its way, [MQTT-3.14.4-1].
+    if (this.#hasDisconnected) this.#close(null)
     return this.#state === 'closing' ? bytes.length : at
   }
 
@@ -277,7 +281,7 @@ export class Gate extends Duplex {
             REASON.protocolError,
           )
         }
-        this.#close(null) // [MQTT-3.14.4-1] and nothing behind it is read, [MQTT-3.14.4-2]
+        this.#hasDisconnected = true // nothing behind it is read, [MQTT-3.14.4-2]
         return false
       default:
         return true
@@ -346,12 +350,17 @@ export class Gate extends Duplex {
     else this.#wire.pause()
   }
 
+  /** The engine takes what is there; the last of it may be something that is not answered. */
+  override read(size?: number): unknown {
+    const bytes: unknown = super.read(size)
+    if (this.#state === 'closing') setImmediate(() => this.#closeIfAnswered())
+    return bytes
+  }
+
   override _read(): void {
     this.#isEngineFull = false
     this.#releasePacedLater()
-    // The engine takes the bytes after this call, so whether it has them all is known a moment later.
-    if (this.#state === 'closing') setImmediate(() => this.#closeIfAnswered())
-    else this.#paceWire()
+    this.#paceWire()
   }
 
   // ---- engine → client ----
@@ -375,9 +384,9 @@ export class Gate extends Duplex {
     if (outbound.cannotConnect) this.destroy()
     else if (this.#state === 'connecting' && outbound.isConnected) this.#open()
     else if (this.#state === 'closing') this.#closeIfAnswered()
-    else if (this.#state === 'leaving' && !outbound.hasUnanswered) this.#tellToLeave()
     else if (this.#partial.length > 0 && this.#mayRead()) this.#readOnLater()
     else this.#paceWire()
+    this.#tellToLeaveWhenIdle()
   }
 
   /** False when the client does not read: 'drain' follows. */
@@ -423,8 +432,21 @@ export class Gate extends Duplex {
     this.#paceWire()
   }
 
+  /** Idle means: everything that came is answered, and nothing has come for a moment. */
+  #tellToLeaveWhenIdle(): void {
+    if (this.#state !== 'leaving' || this.#isSilent || this.#idleTimer) return
+    const isIdle = () => !this.#outbound?.hasUnanswered && !this.#isReadScheduled && this.readableLength === 0
+    if (!isIdle()) return
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = null
+      if (isIdle()) this.#tellToLeave()
+    }, IDLE_MS)
+  }
+
   #tellToLeave(): void {
-    if (this.#isSilent) return
+    if (this.#isSilent || this.#state !== 'leaving') return
+    // 3.1.1 has no word for it: such a client is answered to the end.
+    if (this.connect?.version !== 5) return this.#closeAfterRest()
     this.#sayGoodbye()
     this.#isSilent = true
     if (this.#endTimer) clearTimeout(this.#endTimer)
@@ -475,7 +497,9 @@ export class Gate extends Duplex {
 
   /** The last words still have to reach the client: on TLS and WebSocket they are not in the kernel yet. */
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
-    for (const timer of [this.#connectTimer, this.#endTimer, this.#pacedTimer]) if (timer) clearTimeout(timer)
+    for (const timer of [this.#connectTimer, this.#endTimer, this.#idleTimer, this.#pacedTimer]) {
+      if (timer) clearTimeout(timer)
+    }
     if (!this.#isWireGone) {
       if (!this.#isSilent) this.#sayGoodbye()
       this.#endWire()
@@ -514,6 +538,8 @@ const PACKETS_PER_TURN = 32
 const ANSWER_LIMIT_MS = 5_000
 /** How long a client that has to go gets the answers to what it sent, before it is told. */
 const LEAVE_ANSWER_LIMIT_MS = 1_000
+/** What one segment brought is read in turns; this is far longer than the pause between two of them. */
+const IDLE_MS = 20
 /** DISCONNECT needs a round trip of a bad mobile network, until then the client may have sent an SOS. */
 const LINGER_MS = 2_000
 /** A client that does not read its last packet within a second never will. */

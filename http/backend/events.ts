@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { EventEmitter } from 'node:events'
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
@@ -8,7 +7,8 @@ import type { EventLog, LoggedEvent } from '../../store/store.js'
 /** Emits an app id when that app's event log has grown. */
 export type EventBell = EventEmitter
 
-const LOG_ID = /^\d{1,20}(-\d{1,20})?$/
+// 19 digits: what Redis takes is below 2^64.
+const LOG_ID = /^\d{1,19}(-\d{1,19})?$/
 const place = z.string().regex(LOG_ID, 'is not an id of the event log')
 const eventQuery = z.object({
   after: place.default('0'),
@@ -35,19 +35,35 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
           const last = place.safeParse(request.headers['last-event-id'])
           return streamEvents(reply, request.appId, last.data ?? after)
         }
-        let logged = await events.readAfter(request.appId, after, limit)
-        if (logged.length === 0 && wait > 0) {
-          await nextRing(request.appId, wait * 1_000)
-          logged = await events.readAfter(request.appId, after, limit)
+        // Armed before reading: an event between reading and waiting would be told only with the next one.
+        const ring = nextRing(request.appId, wait * 1_000)
+        try {
+          let logged = await events.readAfter(request.appId, after, limit)
+          if (logged.length === 0 && wait > 0) {
+            await ring.rung
+            logged = await events.readAfter(request.appId, after, limit)
+          }
+          return { events: logged.map(view), next: logged.at(-1)?.logId ?? after }
+        } finally {
+          ring.cancel()
         }
-        return { events: logged.map(view), next: logged.at(-1)?.logId ?? after }
       },
     )
   }
 
-  /** Until the app's log grows, or the limit. */
-  async function nextRing(appId: string, limitMs: number): Promise<void> {
-    await once(bell, appId, { signal: AbortSignal.timeout(limitMs) }).catch(() => {})
+  /** `rung` resolves when the app's log grows, after the limit, or when it is cancelled. */
+  function nextRing(appId: string, limitMs: number): { rung: Promise<void>; cancel: () => void } {
+    let cancel = () => {}
+    const rung = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => cancel(), limitMs)
+      cancel = () => {
+        clearTimeout(timer)
+        bell.off(appId, cancel)
+        resolve()
+      }
+      bell.on(appId, cancel)
+    })
+    return { rung, cancel }
   }
 
   async function streamEvents(reply: FastifyReply, appId: string, after: string): Promise<void> {
@@ -55,20 +71,24 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
     const { raw } = reply
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     raw.write('retry: 2000\n\n')
+    // One listener for the whole stream: a reader who leaves must not be waited for.
+    let wake = () => {}
+    raw.on('close', () => wake()).on('drain', () => wake())
     for (let from = after; !raw.destroyed;) {
-      // Armed before reading: an event between reading and waiting would be told only with the next one.
       const ring = nextRing(appId, HEARTBEAT_MS)
+      wake = ring.cancel
       const logged = await events.readAfter(appId, from, STREAM_BATCH).catch(() => null)
-      if (!logged) return void raw.destroy() // the client comes back with its Last-Event-ID
-      for (const entry of logged) {
+      if (!logged) raw.destroy() // the client comes back with its Last-Event-ID
+      for (const entry of logged ?? []) {
         raw.write(`id: ${entry.logId}\nevent: ${entry.event.type}\ndata: ${JSON.stringify(view(entry))}\n\n`)
         from = entry.logId
       }
-      if (raw.writableNeedDrain) await Promise.race([once(raw, 'drain'), once(raw, 'close')])
-      if (logged.length < STREAM_BATCH) {
-        await ring
-        raw.write(': alive\n\n')
+      if (raw.writableNeedDrain && !raw.destroyed) await new Promise<void>((resolve) => (wake = resolve))
+      else if (logged && logged.length < STREAM_BATCH) {
+        await ring.rung
+        if (!raw.destroyed) raw.write(': alive\n\n')
       }
+      ring.cancel()
     }
   }
 }

@@ -24,7 +24,7 @@ export function createEmbeddedEvents(log: CappedLog<LifecycleEvent>): EmbeddedEv
     },
     async readAfter(appId, after, limit) {
       return log
-        .readAfter(appId, Number(after), limit)
+        .readAfter(appId, Number.parseInt(after, 10), limit)
         .map(({ number, entry }) => ({ logId: String(number), event: entry }))
     },
   }

@@ -53,7 +53,7 @@ const cases: Record<string, [settings: NodeJS.ProcessEnv, says: RegExp]> = {
   'a certificate that is no PEM': [{ TLS_CERT_FILE: file, TLS_KEY_FILE: key }, /^TLS_CERT_FILE/],
   'a key of another certificate': [
     { TLS_CERT_FILE: cert, TLS_KEY_FILE: otherKey },
-    /^TLS_CERT_FILE, TLS_KEY_FILE: /,
+    /^TLS_KEY_FILE: is not the key of TLS_CERT_FILE$/,
   ],
   'an apps file that is no JSON': [
     { APPS_FILE: write('apps-1.json', `{"apps":[{"appId":"x","secrets":["${SECRET}"`) },
@@ -69,7 +69,7 @@ const cases: Record<string, [settings: NodeJS.ProcessEnv, says: RegExp]> = {
     { ADMIN_PORT: takenPort },
     /^ADMIN_PORT: port \d+ on 127\.0\.0\.1 is taken/,
   ],
-  'an address that is not of this machine': [{ HOST: '192.0.2.1' }, /^MQTT_PORT: .*EADDRNOTAVAIL/],
+  'an address that is not of this machine': [{ HOST: '192.0.2.1' }, /^HOST: .*EADDRNOTAVAIL/],
   'a Redis that is not there': [{ REDIS_URL: join(files, 'none.sock') }, /^REDIS_URL: .*cannot be reached/],
   'a Redis URL that cannot be read': [
     { REDIS_URL: `http://user:${SECRET}@localhost` },

@@ -41,7 +41,7 @@ t.test(
     t.notOk(ports.includes(0), 'the real ports, not the ones asked for')
 
     t.strictSame(readdirSync(cwd), ['data'])
-    t.strictSame(readdirSync(join(cwd, 'data')).toSorted(), ['apps.json', 'store', 'tls'])
+    t.strictSame(readdirSync(join(cwd, 'data')).toSorted(), ['apps.json', 'lock', 'store', 'tls'])
     t.equal(modeOf(join(cwd, 'data')), '700')
     t.equal(modeOf(join(cwd, 'data/apps.json')), '600')
     t.equal(modeOf(join(cwd, 'data/tls/key.pem')), '600')
