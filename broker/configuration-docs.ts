@@ -33,7 +33,7 @@ const FIXED = `
 | held telemetry of a connection | 64 KiB | \`broker/gate/gate.ts\` | what an SOS of the same client can overtake; behind it the socket is read no further |
 | time for an answer while a connection closes | 5 s | \`broker/gate/gate.ts\` | a stop of the broker must end within 10 s |
 | time for a client to read its last packet | 1 s | \`broker/gate/gate.ts\` | who has not read it by then never will |
-| time for a client that has to go to hear of it | 2 s | \`broker/gate/gate.ts\` | what it sends until then is still stored |
+| time for a client that has to go to get its answers, and then to hear of it | 3 s, 1 s | \`broker/gate/gate.ts\` | what it sends until then is still stored |
 | answer of Redis | 3 s | \`store/redis/connection.ts\` | only this notices a Redis that neither answers nor closes |
 
 ## The apps file

@@ -537,10 +537,10 @@ const PACKETS_PER_TURN = 32
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */
 const ANSWER_LIMIT_MS = 5_000
 /** How long a client that has to go gets the answers to what it sent, before it is told. */
-const LEAVE_ANSWER_LIMIT_MS = 1_000
+const LEAVE_ANSWER_LIMIT_MS = 3_000
 /** What one segment brought is read in turns; this is far longer than the pause between two of them. */
 const IDLE_MS = 20
 /** DISCONNECT needs a round trip of a bad mobile network, until then the client may have sent an SOS. */
-const LINGER_MS = 2_000
+const LINGER_MS = 1_000
 /** A client that does not read its last packet within a second never will. */
 const END_LIMIT_MS = 1_000
