@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { generate } from 'selfsigned'
 import { named, SettingError } from './setting-error.js'
 
 export interface TlsFiles {
@@ -40,6 +39,7 @@ export async function ensureSelfSigned(dataDir: string): Promise<TlsFiles> {
   const isThere = existsSync(files.certFile) && existsSync(files.keyFile)
   if (isThere && daysLeft(readFileSync(files.certFile), new Date()) > 0) return files
   mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const { generate } = await import('selfsigned') // needed once in two years
   const notAfterDate = new Date()
   notAfterDate.setFullYear(notAfterDate.getFullYear() + 2)
   const pair = await generate([{ name: 'commonName', value: 'connect-broker self-signed' }], {

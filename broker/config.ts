@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { LOG_LEVELS } from '../ops/log.js'
-import { addressOf } from '../store/redis/connection.js'
+import { addressOf } from '../store/redis/address.js'
 
 /** A port to listen on; 0 = any free one, null = none. */
 export type Port = number | null

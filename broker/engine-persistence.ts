@@ -1,5 +1,4 @@
 import createMemoryPersistence from 'aedes-persistence'
-import createRedisPersistence from 'aedes-persistence-redis'
 import { keys } from '../store/redis/keys.js'
 import type { Commands } from '../store/redis/connection.js'
 
@@ -14,9 +13,10 @@ interface Client {
  * there is one. The rest stays in memory and empty, because asking Redis for it would cost every CONNECT
  * five round trips and make logins fail while Redis is away.
  */
-export function createEnginePersistence(redis: Commands | undefined) {
+export async function createEnginePersistence(redis: Commands | undefined) {
   const persistence = createMemoryPersistence()
   if (!redis) return persistence
+  const { default: createRedisPersistence } = await import('aedes-persistence-redis')
   const inRedis = createRedisPersistence({ conn: redis })
   const hasStored = new WeakSet<Client>()
   return Object.assign(persistence, {

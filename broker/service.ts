@@ -17,9 +17,7 @@ import { createAdminServer } from '../ops/admin.js'
 import type { Health } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
 import { createMetrics } from '../ops/metrics.js'
-import { openEmbeddedStore } from '../store/embedded/embedded-store.js'
 import type { Commands } from '../store/redis/connection.js'
-import { openRedisStore } from '../store/redis/redis-store.js'
 import type { Store } from '../store/store.js'
 import { daysLeft, ensureSelfSigned, readCertificate } from './certificate.js'
 import type { Config } from './config.js'
@@ -115,7 +113,7 @@ async function openEverything(
     handlers,
     sessions,
     subscriptionsMax: config.sessions.subscriptionsMax,
-    persistence: createEnginePersistence(redis),
+    persistence: await createEnginePersistence(redis),
     log,
     metrics,
   })
@@ -188,10 +186,13 @@ async function openStore(
 ): Promise<{ store: Store; redis: Commands | undefined }> {
   const { redisUrl: url, retention } = config
   if (url === undefined) {
+    // Each store is loaded only where it is used: it is a third of the start.
+    const { openEmbeddedStore } = await import('../store/embedded/embedded-store.js')
     const directory = join(config.dataDir, 'store')
     closers.push(await lockDataDir(config.dataDir))
     return { store: named('DATA_DIR', () => openEmbeddedStore({ directory, retention })), redis: undefined }
   }
+  const { openRedisStore } = await import('../store/redis/redis-store.js')
   try {
     const store = await openRedisStore({ url, retention, log })
     return { store, redis: store.connection }

@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import pino from 'pino'
-import pretty from 'pino-pretty'
+import type PinoPretty from 'pino-pretty'
 
 export type Log = pino.Logger
 
@@ -22,6 +23,7 @@ export function createLog(options: { level: string; isTerminal: boolean }): {
     serializers: { err: ({ name, message, stack }: Error) => ({ name, message, stack }) },
   }
   if (options.isTerminal) {
+    const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty // only terminals need it
     const log = pino(
       settings,
       pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', sync: true, singleLine: true }),

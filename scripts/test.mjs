@@ -3,7 +3,8 @@
 // Each file is a node-tap program of its own; started here and not by tap's runner, which would load a TypeScript
 // compiler into every one of them.
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 process.chdir(new URL('..', import.meta.url).pathname)
@@ -18,8 +19,13 @@ const started = performance.now()
 let passed = 0
 let failed = 0
 
-// The tests start brokers and Redis servers of their own; two files at a time keep two cores busy.
-await Promise.all([work(), work()])
+const { ensureSelfSigned } = await import('../dist/broker/certificate.js')
+const certificateDir = mkdtempSync(join(tmpdir(), 'connect-broker-'))
+await ensureSelfSigned(certificateDir)
+
+// The tests start brokers and Redis servers of their own, and some wait: three files at a time keep two cores busy.
+await Promise.all([work(), work(), work()])
+rmSync(certificateDir, { recursive: true, force: true })
 const seconds = Math.round((performance.now() - started) / 1000)
 process.stdout.write(`${fileCount} files in ${seconds} s\n${passed} passed, ${failed} failed\n`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
@@ -42,7 +48,11 @@ async function work() {
 
 async function run(file) {
   const began = performance.now()
-  const env = { ...process.env, TAP_TIMEOUT: String(FILE_LIMIT_S) }
+  const env = {
+    ...process.env,
+    TAP_TIMEOUT: String(FILE_LIMIT_S),
+    TEST_CERTIFICATE_DIR: join(certificateDir, 'tls'),
+  }
   const child = spawn(process.execPath, ['--expose-gc', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))

@@ -21,8 +21,8 @@ const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 1_000_00
  * handlers and embedded store behind them: that needs no port for each connection and a tenth of the time. There
  * most cases are a hostile CONNECT; over sockets most are packets behind a login.
  */
-const CASES_OVER_SOCKETS = 20_000
-const CASES_IN_PROCESS = 180_000
+const CASES_OVER_SOCKETS = 8_000
+const CASES_IN_PROCESS = 192_000
 const MIB = 1024 * 1024
 
 t.test(`hostile bytes end no process, hold no socket and no memory (FUZZ_SEED=${seed})`, async (t) => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -45,6 +45,7 @@ export async function startBroker(
   { env = {}, dataDir }: { env?: NodeJS.ProcessEnv; dataDir?: string } = {},
 ): Promise<Broker> {
   const directory = dataDir ?? temporaryDirectory(t)
+  if (dataDir === undefined) lendCertificate(directory)
   const child = spawnBroker({ DATA_DIR: directory, ...env })
   const log: LogLine[] = []
   const waiting: { fits: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = []
@@ -91,6 +92,12 @@ export async function startBroker(
       return child.exitCode
     },
   }
+}
+
+/** Making a certificate is a good part of a start; the test run has made one for all brokers with a directory of ours. */
+function lendCertificate(dataDir: string): void {
+  const lent = process.env.TEST_CERTIFICATE_DIR
+  if (lent && !existsSync(join(dataDir, 'tls'))) cpSync(lent, join(dataDir, 'tls'), { recursive: true })
 }
 
 /** Starts the broker's process on free ports; for tests of what happens when it cannot start. */

@@ -59,7 +59,7 @@ export async function createInProcessGates(
     },
     sessions,
     subscriptionsMax: 20,
-    persistence: createEnginePersistence(undefined),
+    persistence: await createEnginePersistence(undefined),
     log: createLog({ level: 'silent', isTerminal: false }).log,
     metrics: createMetrics(),
   })

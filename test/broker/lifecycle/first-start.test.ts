@@ -70,7 +70,7 @@ t.test(
     t.equal(await first.stop(), 0)
     const second = await startBroker(t, { dataDir })
     t.strictSame(read(dataDir), made)
-    const other = await startBroker(t)
+    const other = await startBroker(t, { dataDir: temporaryDirectory(t) })
     for (const [i, file] of read(other.dataDir).entries()) t.not(file, made[i])
     await t.rejects(
       logIn(t, second.ports.mqtt, other.credentials('alice')),
