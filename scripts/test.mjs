@@ -53,7 +53,10 @@ async function run(file) {
     TAP_TIMEOUT: String(FILE_LIMIT_S),
     TEST_CERTIFICATE_DIR: join(certificateDir, 'tls'),
   }
-  const child = spawn(process.execPath, ['--expose-gc', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--expose-gc', '--v8-pool-size=0', file], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
   const code = await new Promise((resolve) => child.once('close', resolve))

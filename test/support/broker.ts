@@ -110,7 +110,8 @@ export function spawnBroker(env: NodeJS.ProcessEnv, nodeOptions: string[] = []):
     HTTPS_PORT: '0',
     ADMIN_PORT: '0',
   }
-  return spawn(process.execPath, [...nodeOptions, mainFile], {
+  // No threads for the compiler: most brokers here live for a second, and two cores have others to serve.
+  return spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, mainFile], {
     env: { PATH: process.env.PATH, ...anyPorts, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

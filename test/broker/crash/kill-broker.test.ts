@@ -18,7 +18,7 @@ import { openEmbeddedAt, openRedisAt, STORE_KINDS, user } from '../../support/st
 import type { StoreKind } from '../../support/stores.js'
 
 const CLIENTS = 8
-const CYCLES = 3
+const CYCLES = 2
 const ACKNOWLEDGED_BEFORE_KILL = 60
 
 for (const kind of STORE_KINDS) {
