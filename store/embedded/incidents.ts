@@ -45,14 +45,15 @@ export function createEmbeddedIncidents(
     limit: number,
     cursor: string | undefined,
   ) {
+    const behind = cursor === undefined ? undefined : decodeCursor(cursor)
     const places = [
       ...index.getRange({
-        start: [...prefix, cursor === undefined ? '\uffff' : decodeCursor(cursor)],
+        start: [...prefix, behind ?? '\uffff'],
         end: prefix,
         reverse: true,
         limit: limit + 2,
       }),
-    ].filter(({ key }) => cursor === undefined || key.at(-1) !== decodeCursor(cursor))
+    ].filter(({ key }) => key.at(-1) !== behind)
     const shown = places.slice(0, limit)
     const last = shown.at(-1)
     return {

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { createKeyedQueue } from '../keyed-queue.js'
 import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
 import type { Page } from '../page.js'
@@ -7,7 +6,7 @@ import type { Change, Incident, IncidentStore, Retention, TrailPoint, UserState 
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
-import { ATTEMPTS_MAX, PAUSE_MS_MAX } from './scripts.js'
+import { untilCommitted } from './until-committed.js'
 
 /** Incidents in Redis: read, decide, and commit if nobody was faster; see docs/decisions. */
 export function createRedisIncidents(redis: Commands, retention: Retention): IncidentStore {
@@ -64,13 +63,11 @@ async function changeUntilCommitted<Result>(
   reportKey: string | undefined,
   decide: (state: UserState) => Change<Result>,
 ): Promise<Result> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+  return untilCommitted(async () => {
     const { open, isRepeat } = await readState(redis, user, reportKey)
     const change = decide({ openIncident: parse(open), isRepeat })
-    if (await commit(redis, retention, user, open, isRepeat, change)) return change.result
-    await pause(Math.random() * PAUSE_MS_MAX)
-  }
-  throw new Error('other nodes changed this incident without pause')
+    return (await commit(redis, retention, user, open, isRepeat, change)) ? change : null
+  })
 }
 
 async function readState(redis: Commands, { appId, userId }: User, reportKey: string | undefined) {

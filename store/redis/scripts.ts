@@ -98,10 +98,3 @@ for i = 2, #KEYS do
 end
 return 1
 `
-
-/**
- * How often a change is tried when other nodes are faster, and the longest pause before it is tried again: by
- * chance, or two nodes in step could lose to each other for ever.
- */
-export const ATTEMPTS_MAX = 50
-export const PAUSE_MS_MAX = 10

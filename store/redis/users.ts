@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { createKeyedQueue } from '../keyed-queue.js'
 import { deviceKeysOf, EMPTY_USER } from '../store.js'
 import type { UserChange, UserRecord, UserStore } from '../store.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
-import { ATTEMPTS_MAX, PAUSE_MS_MAX } from './scripts.js'
+import { untilCommitted } from './until-committed.js'
 
 /** Profiles, devices and contacts in Redis: one JSON a user, and an index of who owns which device. */
 export function createRedisUsers(redis: Commands): UserStore {
@@ -29,14 +28,12 @@ async function changeUntilCommitted<Result>(
   user: User,
   decide: (record: UserRecord) => UserChange<Result>,
 ): Promise<Result> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+  return untilCommitted(async () => {
     const before = await redis.get(keys.user(user.appId, user.userId))
     const change = decide(parse(before))
-    if (change.record === undefined || (await commit(redis, user, before, change.record)))
-      return change.result
-    await pause(Math.random() * PAUSE_MS_MAX)
-  }
-  throw new Error('other nodes changed this user without pause')
+    if (change.record === undefined) return change
+    return (await commit(redis, user, before, change.record)) ? change : null
+  })
 }
 
 async function commit(
