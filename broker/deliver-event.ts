@@ -2,6 +2,7 @@ import { encodeWireEvent } from '../handlers/wire-event.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { LifecycleEvent } from '../store/store.js'
+import type { IdForm } from '../store/user.js'
 import { REASON } from './gate/reason.js'
 import type { Session, Sessions } from './sessions.js'
 
@@ -22,14 +23,15 @@ export function createEventDelivery(options: {
 
   function deliver(event: LifecycleEvent): void {
     const written: Promise<void>[] = []
-    const encoded = { uuid: encodeWireEvent(event, 'uuid'), external: encodeWireEvent(event, 'external') }
+    // Every node sees every event, and most have no session of its user: a form is written when somebody wants it.
+    const copies: Partial<Record<IdForm, string>> = {}
     for (const session of sessions.of(event)) {
       for (const [topicFilter, form] of session.filters) {
         if (session.gate.backlogBytes + session.unwrittenBytes > backlogBytesMax) {
           endSlowReader(session)
           break
         }
-        written.push(session.publish(topicFilter, encoded[form]))
+        written.push(session.publish(topicFilter, (copies[form] ??= encodeWireEvent(event, form))))
         metrics.eventsDelivered.inc({ type: event.type })
       }
       const { eventId, incidentId, type } = event
