@@ -65,12 +65,12 @@ export function readConnect(bytes: Buffer, frame: Frame): ConnectPacket {
   }
   if (frame.flags !== 0) throw new ProtocolViolation('MQTT-2.2.2-2', 'wrong flags in the fixed header')
   const reader = new ByteReader(bytes, frame.body, frame.end)
-  const { version, isBridge } = readVersion(reader)
+  const version = readVersion(reader)
   try {
     if (version === 5 && !frame.isMinimal) {
       throw new ProtocolViolation('MQTT-1.5.5-1', 'Remaining Length uses more bytes than needed')
     }
-    return readConnectBody(reader, version, isBridge)
+    return readConnectBody(reader, version)
   } catch (error) {
     if (error instanceof ProtocolViolation) throw new ConnectViolation(version, error)
     throw error
@@ -93,8 +93,6 @@ export type QoS = 0 | 1 | 2
 export interface ConnectPacket {
   is: 'connect'
   version: Version
-  /** Set by a broker that bridges to us (high bit of the protocol level). */
-  isBridge: boolean
   clientId: string
   cleanSession: boolean
   /** Seconds; 0 means none. */
@@ -178,7 +176,8 @@ const TOPIC_BYTES_MAX = 255
 // The SDK sends one filter a packet. Each costs a check, a log line when refused, and a byte in the answer.
 const FILTERS_MAX = 64
 
-function readVersion(reader: ByteReader): { version: Version; isBridge: boolean } {
+/** A broker that bridges to us sets the high bit of the level; it is served like any other client. */
+function readVersion(reader: ByteReader): Version {
   const protocolName = reader.string()
   if (protocolName !== 'MQTT' && protocolName !== 'MQIsdp') {
     throw new ProtocolViolation('MQTT-3.1.2-1', 'unknown protocol name', REASON.unsupportedProtocolVersion)
@@ -195,10 +194,10 @@ function readVersion(reader: ByteReader): { version: Version; isBridge: boolean 
       RETURN_CODE.unacceptableProtocolVersion,
     )
   }
-  return { version: version as Version, isBridge }
+  return version as Version
 }
 
-function readConnectBody(reader: ByteReader, version: Version, isBridge: boolean): ConnectPacket {
+function readConnectBody(reader: ByteReader, version: Version): ConnectPacket {
   const flags = readConnectFlags(reader.byte(), version)
   const keepAlive = reader.uint16()
   const properties = version === 5 ? readProperties(reader, CONNECT_PROPERTIES) : {}
@@ -218,7 +217,6 @@ function readConnectBody(reader: ByteReader, version: Version, isBridge: boolean
   return {
     is: 'connect',
     version,
-    isBridge,
     clientId,
     cleanSession: flags.cleanSession,
     keepAlive,
