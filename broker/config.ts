@@ -74,7 +74,7 @@ const redisUrl = z.string().refine((url) => {
   } catch {
     return false
   }
-}, 'is redis://, rediss:// or the path of a unix socket')
+}, 'is redis://, rediss://, redis+sentinel://, redis+cluster:// or the path of a unix socket')
 
 /** Every variable: what it takes, what it is without one, what it is for and why. docs/configuration.md is made from this. */
 export const SETTINGS = {
@@ -103,12 +103,22 @@ export const SETTINGS = {
   DATA_DIR: setting(
     z.string().min(1),
     './data',
-    'Where the broker keeps what it makes: the embedded store, the demo app, the self-signed certificate.',
+    'Where the broker keeps what it makes: the embedded store, the journal, the demo app, the self-signed certificate. Each node has its own.',
   ),
   REDIS_URL: setting(
     redisUrl,
     undefined,
-    '`redis://`, `rediss://` or the path of a unix socket. Without it the embedded store is used: one node, one disk.',
+    '`redis://`, `rediss://` (TLS), `redis+sentinel://host,host/master`, `redis+cluster://host,host`, or the path of a unix socket. Without it the embedded store is used: one node, one disk.',
+  ),
+  STORE_TIMEOUT_MS: setting(
+    whole(50, 10_000),
+    '500',
+    'How long an SOS waits for Redis before it goes to the journal, in milliseconds. A healthy Redis answers in a few; a phone shows an error after seconds.',
+  ),
+  JOURNAL_TELEMETRY_BYTES_MAX: setting(
+    whole(65_536, 1_000_000_000_000),
+    '268435456',
+    'Telemetry that the journal holds while Redis is away, in bytes; beyond it the oldest goes, counted. About 700,000 positions: half a minute of the fastest node, hours of a usual one. An SOS always fits.',
   ),
   LOG_LEVEL: setting(
     z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`),
@@ -227,6 +237,8 @@ function assemble(values: Values) {
     corsOrigins: values.CORS_ORIGINS,
     relayedPeoplePerHour: values.RELAYED_PEOPLE_PER_HOUR,
     redisUrl: values.REDIS_URL as string | undefined,
+    storeTimeoutMs: values.STORE_TIMEOUT_MS,
+    journal: { telemetryBytesMax: values.JOURNAL_TELEMETRY_BYTES_MAX },
     logLevel: values.LOG_LEVEL,
     gate: {
       connectBytesMax: values.CONNECT_BYTES_MAX,

@@ -10,19 +10,22 @@ import { isTelemetryTopic } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
-import { createSosHandler } from '../handlers/sos.js'
+import { createSosIntake } from '../handlers/sos-intake.js'
+import { createSosTaker } from '../handlers/sos.js'
 import { createTelemetryHandler } from '../handlers/telemetry.js'
 import { createHttpApp } from '../http/server.js'
 import { createAdminServer } from '../ops/admin.js'
 import type { Health } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
 import { createMetrics } from '../ops/metrics.js'
-import type { Commands } from '../store/redis/connection.js'
+import type { RedisStore } from '../store/redis/redis-store.js'
 import type { Store } from '../store/store.js'
 import { daysLeft, ensureSelfSigned, readCertificate } from './certificate.js'
 import type { Config } from './config.js'
 import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
+import { createEmbeddedPath, createRedisPath } from './durable-path.js'
+import type { DurablePath } from './durable-path.js'
 import { createEngine } from './engine.js'
 import { createEnginePersistence } from './engine-persistence.js'
 import { createListeners, listen } from './listeners.js'
@@ -85,35 +88,37 @@ async function openEverything(
 
   const apps = named('APPS_FILE', () => openAppRegistry({ file: config.appsFile, log }))
   closers.push(() => apps.stop())
-  const { store, redis } = await openStore(config, log, closers)
+  closers.push(await lockDataDir(config.dataDir))
+  const { store, redis } = await openStore(config, log)
   closers.push(() => store.stop())
-  let isStopping = false
-  const admin = createAdminServer({ metrics, health: () => readHealth(store, isStopping) })
-  closers.push(() => closeServer(admin))
-  const durability = await store.durability()
-  log[durability.isDurable ? 'info' : 'warn']({ store: redis ? 'redis' : 'embedded' }, durability.explanation)
-
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
   const throttle = createLoginThrottle(config.throttle)
   const login = createLogin({ apps, throttle })
   const learnAlias = createAliasLearner(store.users)
+  const takeSos = createSosTaker({
+    incidents: store.incidents,
+    users: store.users,
+    relayLimit: createRelayLimit(config.relayedPeoplePerHour),
+    learnAlias,
+  })
+  const path = redis
+    ? createRedisPath({ store: redis, takeSos, appIds: () => apps.appIds(), config, log, metrics })
+    : createEmbeddedPath(store)
+  closers.push(() => path.stop())
+  let isStopping = false
+  const admin = createAdminServer({ metrics, health: () => readHealth(path, isStopping) })
+  closers.push(() => closeServer(admin))
   const handlers = {
-    sos: createSosHandler({
-      incidents: store.incidents,
-      users: store.users,
-      relayLimit: createRelayLimit(config.relayedPeoplePerHour),
-      learnAlias,
-      clock,
-    }),
-    telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),
+    sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
+    telemetry: createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock }),
   }
   const engine = await createEngine({
     login,
     handlers,
     sessions,
     subscriptionsMax: config.sessions.subscriptionsMax,
-    persistence: await createEnginePersistence(redis),
+    persistence: await createEnginePersistence(redis?.connection),
     log,
     metrics,
   })
@@ -133,11 +138,11 @@ async function openEverything(
     },
   )
   const http = await createHttpApp({
-    store,
+    store: { ...store, incidents: path.incidents },
     login,
     backendLogin: createBackendLogin({ apps, throttle }),
     handlers,
-    actions: createIncidentActions({ incidents: store.incidents, users: store.users, clock }),
+    actions: createIncidentActions({ incidents: path.incidents, users: store.users, clock }),
     whenDelivered: delivery.whenDelivered,
     bell,
     sessionsOf: (user) => sessions.of(user).map(describeSession),
@@ -166,6 +171,7 @@ async function openEverything(
     listeners.stop()
   })
   const ports: Service['ports'] = await listeners.start()
+  path.start()
   if (config.admin.port !== null)
     ports.admin = await listen(admin, config.admin.host, config.admin.port, 'ADMIN_PORT')
   return {
@@ -179,36 +185,34 @@ async function openEverything(
   }
 }
 
-async function openStore(
-  config: Config,
-  log: Log,
-  closers: (() => unknown)[],
-): Promise<{ store: Store; redis: Commands | undefined }> {
+async function openStore(config: Config, log: Log): Promise<{ store: Store; redis: RedisStore | undefined }> {
   const { redisUrl: url, retention } = config
   if (url === undefined) {
     // Each store is loaded only where it is used: it is a third of the start.
     const { openEmbeddedStore } = await import('../store/embedded/embedded-store.js')
     const directory = join(config.dataDir, 'store')
-    closers.push(await lockDataDir(config.dataDir))
-    return { store: named('DATA_DIR', () => openEmbeddedStore({ directory, retention })), redis: undefined }
+    const store = named('DATA_DIR', () => openEmbeddedStore({ directory, retention }))
+    log.info({ store: 'embedded' }, (await store.durability()).explanation)
+    return { store, redis: undefined }
   }
-  const { openRedisStore } = await import('../store/redis/redis-store.js')
+  const { openRedisStore, RedisRefused } = await import('../store/redis/redis-store.js')
   try {
     const store = await openRedisStore({ url, retention, log })
-    return { store, redis: store.connection }
+    const durability = await store.durability()
+    log[durability.isDurable ? 'info' : 'warn']({ store: 'redis' }, durability.explanation)
+    return { store, redis: store }
   } catch (error) {
-    throw new SettingError('REDIS_URL', `Redis cannot be reached (${(error as Error).message})`, error)
+    if (!(error instanceof RedisRefused)) throw error
+    throw new SettingError('REDIS_URL', `Redis refuses it (${error.message})`, error)
   }
 }
 
-async function readHealth(store: Store, isStopping: boolean): Promise<Health> {
-  if (isStopping) return { isReady: false, reasons: ['the broker is stopping'] }
+async function readHealth(path: DurablePath, isStopping: boolean): Promise<Health> {
+  if (isStopping) return { status: 'not-ready', reasons: ['the broker is stopping'] }
   try {
-    await store.ping()
-    const { explanation } = await store.durability()
-    return { isReady: true, reasons: [explanation] }
+    return await path.health()
   } catch (error) {
-    return { isReady: false, reasons: [`the store does not answer (${(error as Error).message})`] }
+    return { status: 'not-ready', reasons: [`the store does not answer (${(error as Error).message})`] }
   }
 }
 

@@ -59,10 +59,11 @@ export function createPublishTaker(options: {
       log.warn({ ...aboutOf(session), why: outcome.why }, `${kind} dropped`)
       return
     }
-    const { incident, relay, repeat, notes } = outcome
-    metrics.messages.inc({ kind, outcome: repeat ? 'repeat' : 'accepted' })
+    const { incident, relay, repeat, notes, isJournaled } = outcome
+    metrics.messages.inc({ kind, outcome: isJournaled ? 'journaled' : repeat ? 'repeat' : 'accepted' })
     for (const note of notes) metrics.oddities.inc({ kind, note })
     if (kind !== 'sos') return
+    if (isJournaled) return log.info(aboutOf(session), 'sos in the journal until the store is back')
     log.info({ ...aboutOf(session), incidentId: incident?.incidentId, relay, repeat, notes }, 'sos stored')
   }
 }

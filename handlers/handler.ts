@@ -10,12 +10,21 @@ export interface Message {
 }
 
 /**
- * What became of a message. `accepted` means stored; `dropped` means acknowledged and thrown away, because
- * the client would send it again for ever; `invalid` is for a client that reads answers. A handler that cannot
- * store throws: then nothing is acknowledged.
+ * What became of a message. `accepted` means stored, or `isJournaled`: on this machine's disk until the store
+ * is back. `dropped` means acknowledged and thrown away, because the client would send it again for ever;
+ * `invalid` is for a client that reads answers. A handler that cannot keep a message throws: then nothing is
+ * acknowledged.
  */
 export type Outcome =
-  | { is: 'accepted'; notes: string[]; incident?: Incident; relay?: boolean; repeat?: boolean }
+  | {
+      is: 'accepted'
+      notes: string[]
+      /** Of a journaled report: what it opens if the user has no incident open. */
+      incident?: Incident
+      relay?: boolean
+      repeat?: boolean
+      isJournaled?: boolean
+    }
   | { is: 'dropped'; why: string }
   | { is: 'invalid'; why: string }
 

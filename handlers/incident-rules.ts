@@ -24,14 +24,33 @@ export type ReportOutcome =
 export interface ReportWay {
   /** Another user of the app, whose phone heard the owner's device. */
   relayer?: Relayer
-  /** A time that was counted in before may open a new incident after a closed one; see SosMessage.mayReopen. */
+  /** A time that was counted in before may open a new incident after a closed one. */
   mayReopen: boolean
 }
 
+/**
+ * The keys by which a report is known again: its time, and its own message where the time does not tell one
+ * message from another. The message counts once, however often the journal brings it.
+ */
+export function reportKeysOf(
+  { reportKey }: SosReport,
+  { eventId }: Stamp,
+  { mayReopen }: ReportWay,
+): string[] {
+  const message = `message ${eventId}`
+  if (reportKey === undefined) return [message]
+  return mayReopen ? [reportKey, message] : [reportKey]
+}
+
 /** A report opens an incident or updates the open one. One that was counted in before changes nothing. */
-export function report(owner: User, report: SosReport, stamp: Stamp, { relayer, mayReopen }: ReportWay) {
-  return ({ openIncident, isRepeat }: UserState): Change<ReportOutcome> => {
-    if (isRepeat && (openIncident || !mayReopen)) return { result: { is: 'repeat', incident: openIncident } }
+export function report(owner: User, report: SosReport, stamp: Stamp, way: ReportWay) {
+  const { relayer, mayReopen } = way
+  const reportKeys = reportKeysOf(report, stamp, way)
+  return ({ openIncident, counted }: UserState): Change<ReportOutcome> => {
+    const isSameTime = report.reportKey !== undefined && counted.has(report.reportKey)
+    const isSameMessage = reportKeys.some((key) => key !== report.reportKey && counted.has(key))
+    if (isSameMessage || (isSameTime && (openIncident || !mayReopen)))
+      return { result: { is: 'repeat', incident: openIncident } }
     const now = stamp.now.toISOString()
     const before: Incident = openIncident ?? {
       ...userOf(owner),
@@ -60,7 +79,7 @@ export function report(owner: User, report: SosReport, stamp: Stamp, { relayer, 
       incident,
       event: { ...eventOf(incident, 'processed', stamp), report, ...(relayer ? { relayedBy: relayer } : {}) },
       ...(report.position ? { trailPoint: { occurredAt: report.timestamp, position: report.position } } : {}),
-      ...(report.reportKey === undefined ? {} : { reportKey: report.reportKey }),
+      reportKeys,
       result: { is: openIncident ? 'updated' : 'opened', incident },
     }
   }

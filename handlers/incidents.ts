@@ -26,23 +26,19 @@ export function createIncidentActions(options: { incidents: IncidentStore; users
         case 'sender':
           return incidents.change(
             user,
-            undefined,
+            [],
             close('cancelled', newStamp(), { by: `user ${user.externalUserId}` }),
           )
         case 'other': {
           const byWhom = { by: `relayer ${user.externalUserId}` }
           const rule = close('cancelled', newStamp(), byWhom, isOpenedByRelayOf(user))
-          return incidents.change(found.owner, undefined, rule)
+          return incidents.change(found.owner, [], rule)
         }
       }
     },
 
     resolve(user: User): Promise<CloseOutcome> {
-      return incidents.change(
-        user,
-        undefined,
-        close('resolved', newStamp(), { by: `user ${user.externalUserId}` }),
-      )
+      return incidents.change(user, [], close('resolved', newStamp(), { by: `user ${user.externalUserId}` }))
     },
 
     /** By the partner's backend or an operator. null: the app has no such incident, or it is closed. */
@@ -50,7 +46,7 @@ export function createIncidentActions(options: { incidents: IncidentStore; users
       const known = await incidents.read(appId, incidentId)
       if (!known) return null
       const rule = acknowledge(newStamp(), byWhom, (open) => open.incidentId === incidentId)
-      const outcome = await incidents.change(known, undefined, rule)
+      const outcome = await incidents.change(known, [], rule)
       return outcome.is === 'none-open' ? null : outcome.incident
     },
 
@@ -64,7 +60,7 @@ export function createIncidentActions(options: { incidents: IncidentStore; users
       const known = await incidents.read(appId, incidentId)
       if (!known) return null
       const rule = close(status, newStamp(), byWhom, (open) => open.incidentId === incidentId)
-      const outcome = await incidents.change(known, undefined, rule)
+      const outcome = await incidents.change(known, [], rule)
       return outcome.is === 'closed' ? outcome.incident : incidents.read(appId, incidentId)
     },
   }

@@ -1,51 +1,43 @@
-import { randomUUID } from 'node:crypto'
-import { createKeyedQueue } from '../store/keyed-queue.js'
 import type { IncidentStore, SosReport, UserStore } from '../store/store.js'
 import type { User } from '../store/user.js'
 import type { AliasLearner } from './device-alias.js'
 import { findDeviceOwner, readNamedDevices } from './device-owner.js'
 import type { NamedDevices } from './device-owner.js'
-import type { Clock, Handler, Message, Outcome } from './handler.js'
-import { report as reportRule } from './incident-rules.js'
+import type { Message, Outcome } from './handler.js'
+import { report as reportRule, reportKeysOf } from './incident-rules.js'
+import type { ReportWay, Stamp } from './incident-rules.js'
 import { namesOther } from './payload.js'
 import type { RelayLimit } from './relay-limit.js'
 import { readSosReport } from './sos-report.js'
 
-export interface SosHandlerOptions {
+export interface SosTakerOptions {
   incidents: IncidentStore
   users: UserStore
   relayLimit: RelayLimit
   learnAlias: AliasLearner
-  clock: Clock
 }
 
-/**
- * Accepts an SOS when it is stored, because PUBACK follows as soon as this resolves. The incident is the
- * sender's, or the owner's whose device the sender heard; never anybody's because a payload names him.
- */
-export function createSosHandler({
-  incidents,
-  users,
-  relayLimit,
-  learnAlias,
-  clock,
-}: SosHandlerOptions): Handler {
-  const inOrder = createKeyedQueue()
-  return (message) => inOrder(`${message.user.appId}:${message.user.userId}`, () => take(message))
+/** Takes one report into the store; the same stamp again changes nothing. `isReplay`: it has been acknowledged. */
+export type SosTaker = (message: Message, stamp: Stamp, isReplay?: boolean) => Promise<Outcome>
 
-  async function take({ user, payload, way }: Message): Promise<Outcome> {
-    const now = clock.now()
-    const { report: read, namedUserId, oddities } = readSosReport(payload, now)
-    const target = await findTarget(user, read, way)
+/**
+ * Resolves when the report is stored, because an acknowledgement follows. The incident is the sender's, or the
+ * owner's whose device the sender heard; never anybody's because a payload names him.
+ *
+ * @throws when the store did not confirm it.
+ */
+export function createSosTaker({ incidents, users, relayLimit, learnAlias }: SosTakerOptions): SosTaker {
+  return async ({ user, payload, way }, stamp, isReplay = false) => {
+    const { report: read, namedUserId, oddities } = readSosReport(payload, stamp.now)
+    // Whoever has been told yes already gets no second answer, so nothing may be refused any more.
+    const target = await findTarget(user, read, isReplay ? 'mqtt' : way)
     if (target.is === 'invalid') return target
     const { owner, report, notes } = target
     const isRelay = owner.userId !== user.userId
-    const stamp = { now, incidentId: randomUUID(), eventId: randomUUID() }
-    // An app on Android reports with the time of an old position; it asks first whether an incident is open.
-    const reportWay = { mayReopen: way === 'http', ...(isRelay ? { relayer: relayerOf(user) } : {}) }
     const counted = isRelay ? asRelayed(report, user) : report
+    const reportWay = wayOf(way, isRelay ? user : undefined)
     const rule = reportRule(owner, counted, stamp, reportWay)
-    const outcome = await incidents.change(owner, counted.reportKey, rule)
+    const outcome = await incidents.change(owner, reportKeysOf(counted, stamp, reportWay), rule)
     if (!isRelay) learnAlias(user, devicesOf(report))
     return {
       is: 'accepted',
@@ -77,6 +69,18 @@ export function createSosHandler({
         return { is: 'target', owner: user, report: withoutDevice(report), notes: ['unknown-device'] }
     }
   }
+}
+
+/** What the report is if it turns out to be the sender's first: for an answer before the store has it. */
+export function foreseeIncident({ user, payload, way }: Message, stamp: Stamp) {
+  const { report } = readSosReport(payload, stamp.now)
+  const rule = reportRule(user, report, stamp, wayOf(way, undefined))
+  return rule({ openIncident: null, counted: new Set() }).result.incident
+}
+
+/** An app on Android reports with the time of an old position; it asks by HTTP first whether an incident is open. */
+function wayOf(way: Message['way'], relayer: User | undefined): ReportWay {
+  return { mayReopen: way === 'http', ...(relayer ? { relayer: relayerOf(relayer) } : {}) }
 }
 
 type Target =

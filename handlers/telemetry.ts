@@ -16,7 +16,7 @@ import {
  * acknowledged. A heartbeat is kept, its position never (contract of the SDK: it carries 0,0).
  */
 export function createTelemetryHandler(options: {
-  telemetry: TelemetryStore
+  telemetry: Pick<TelemetryStore, 'append'>
   learnAlias: AliasLearner
   clock: Clock
 }): Handler {

@@ -3,7 +3,8 @@ import type { Server } from 'node:http'
 import type { Metrics } from './metrics.js'
 
 export interface Health {
-  isReady: boolean
+  /** `degraded`: an SOS is taken, but not into the store. Both are for a load balancer to send clients to. */
+  status: 'ready' | 'degraded' | 'not-ready'
   /** One line per thing that an operator should know. */
   reasons: string[]
 }
@@ -27,12 +28,8 @@ export function createAdminServer({
         case '/healthz':
           return answer(200, 'application/json', json({ status: 'alive' }))
         case '/readyz': {
-          const { isReady, reasons } = await health()
-          return answer(
-            isReady ? 200 : 503,
-            'application/json',
-            json({ status: isReady ? 'ready' : 'not-ready', reasons }),
-          )
+          const { status, reasons } = await health()
+          return answer(status === 'not-ready' ? 503 : 200, 'application/json', json({ status, reasons }))
         }
         default:
           return answer(

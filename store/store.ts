@@ -14,6 +14,8 @@ export interface Store {
   durability(): Promise<Durability>
   /** Resolves when the store answers. */
   ping(): Promise<void>
+  /** Resolves when the store has taken a write for this app. */
+  probe(appId: string): Promise<void>
   /** Waits for what is under way and closes what the store opened. */
   stop(): Promise<void>
 }
@@ -109,8 +111,8 @@ export interface LifecycleEvent extends User {
 /** What a change sees of one user. */
 export interface UserState {
   openIncident: Incident | null
-  /** Whether the report with the key asked for was counted in before, to an incident open or closed. */
-  isRepeat: boolean
+  /** Which of the keys asked for were counted in before, to an incident open or closed. */
+  counted: ReadonlySet<string>
 }
 
 /** What a change wants written, all of it or nothing. */
@@ -119,8 +121,8 @@ export interface Change<Result> {
   event?: LifecycleEvent
   /** Added to the incident's trail. */
   trailPoint?: TrailPoint
-  /** Remembered as counted in. */
-  reportKey?: string
+  /** Remembered as counted in; of those that were asked for. */
+  reportKeys?: string[]
   result: Result
 }
 
@@ -134,7 +136,7 @@ export interface IncidentStore {
    */
   change<Result>(
     user: User,
-    reportKey: string | undefined,
+    reportKeys: readonly string[],
     decide: (state: UserState) => Change<Result>,
   ): Promise<Result>
   /** @throws when the store cannot be read; null only when there is none. */
@@ -252,6 +254,40 @@ export interface TelemetryStore {
   forget(user: User): Promise<void>
   /** The newest records of an app, newest first. */
   readLatest(appId: string, limit: number): Promise<TelemetryRecord[]>
+}
+
+/** Telemetry that was acknowledged long before: a phone may have sent a newer position since. */
+export interface LateTelemetry {
+  /**
+   * Appends what is not there yet; see WriteAttempt. All records are of one app, in the order of their numbers.
+   * A position becomes the user's last one only if no newer one was received.
+   */
+  append(appId: string, entries: LateEntry[]): Promise<void>
+}
+
+export interface LateEntry {
+  record: TelemetryRecord
+  /** Number among the entries of one run of a broker: one that is not above the last appended is there already. */
+  run: string
+  number: number
+  /** A write that failed before the entry was made, and may have happened all the same. */
+  attempt?: WriteAttempt
+}
+
+/** Names a write, so that the store can be asked later whether it happened, and kept from doing it late. */
+export interface WriteAttempt {
+  batch: string
+  number: number
+}
+
+/** The store did not confirm a write that it may have done. */
+export class UncertainWrite extends Error {
+  constructor(
+    readonly attempt: WriteAttempt,
+    cause: Error,
+  ) {
+    super(cause.message, { cause })
+  }
 }
 
 export interface EventLog {

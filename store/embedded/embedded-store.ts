@@ -40,6 +40,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
       return { isDurable: true, explanation: 'An acknowledged SOS is on the disk of this machine.' }
     },
     async ping() {},
+    async probe() {},
     async stop() {
       try {
         await root.flushed

@@ -63,20 +63,19 @@ export function createEmbeddedIncidents(
   }
 
   return {
-    async change(user, reportKey, decide) {
+    async change(user, keysAsked, decide) {
       const key = [user.appId, user.userId]
       const work = root.transaction(() => {
-        const counted = reportKeys.get(key) ?? []
-        const isRepeat = reportKey !== undefined && counted.includes(reportKey)
-        const wanted = decide({ openIncident: open.get(key) ?? null, isRepeat })
+        const known = reportKeys.get(key) ?? []
+        const counted = new Set(keysAsked.filter((asked) => known.includes(asked)))
+        const wanted = decide({ openIncident: open.get(key) ?? null, counted })
         const { incident, event, trailPoint } = wanted
         if (!incident || !event) return wanted
         // Throws here or not at all: lmdb does not undo what a failing transaction has put.
         JSON.stringify({ incident, event })
         const { appId, incidentId, status } = incident
-        if (wanted.reportKey !== undefined && !isRepeat) {
-          reportKeys.put(key, [...counted, wanted.reportKey].slice(-retention.reportKeysPerUser))
-        }
+        const added = wanted.reportKeys?.filter((one) => !counted.has(one)) ?? []
+        if (added.length > 0) reportKeys.put(key, [...known, ...added].slice(-retention.reportKeysPerUser))
         if (isOpen(status)) open.put(key, incident)
         else open.remove(key)
         all.put([appId, incidentId], incident)

@@ -31,9 +31,9 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
   }
 
   return {
-    change(user, reportKey, decide) {
+    change(user, reportKeys, decide) {
       return inOrder(`${user.appId}:${user.userId}`, () =>
-        changeUntilCommitted(redis, retention, user, reportKey, decide),
+        changeUntilCommitted(redis, retention, user, reportKeys, decide),
       )
     },
     async readOpen({ appId, userId }) {
@@ -60,23 +60,25 @@ async function changeUntilCommitted<Result>(
   redis: Commands,
   retention: Retention,
   user: User,
-  reportKey: string | undefined,
+  reportKeys: readonly string[],
   decide: (state: UserState) => Change<Result>,
 ): Promise<Result> {
   return untilCommitted(async () => {
-    const { open, isRepeat } = await readState(redis, user, reportKey)
-    const change = decide({ openIncident: parse(open), isRepeat })
-    return (await commit(redis, retention, user, open, isRepeat, change)) ? change : null
+    const { open, counted } = await readState(redis, user, reportKeys)
+    const change = decide({ openIncident: parse(open), counted })
+    return (await commit(redis, retention, user, open, counted, change)) ? change : null
   })
 }
 
-async function readState(redis: Commands, { appId, userId }: User, reportKey: string | undefined) {
+async function readState(redis: Commands, { appId, userId }: User, reportKeys: readonly string[]) {
   const pipeline = redis.pipeline().hget(keys.open(appId), userId)
-  if (reportKey !== undefined) pipeline.zscore(keys.reports(appId, userId), reportKey)
-  const [open, score] = (await pipeline.exec()) ?? []
-  if (open?.[0]) throw open[0]
-  if (score?.[0]) throw score[0]
-  return { open: (open?.[1] ?? null) as string | null, isRepeat: (score?.[1] ?? null) !== null }
+  for (const key of reportKeys) pipeline.zscore(keys.reports(appId, userId), key)
+  const replies = (await pipeline.exec()) ?? []
+  const [open, ...scores] = replies.map(([error, value]) => {
+    if (error) throw error
+    return value as string | null
+  })
+  return { open: open ?? null, counted: new Set(reportKeys.filter((_, i) => (scores[i] ?? null) !== null)) }
 }
 
 async function commit(
@@ -84,8 +86,8 @@ async function commit(
   retention: Retention,
   { appId, userId }: User,
   open: string | null,
-  isRepeat: boolean,
-  { incident, event, reportKey, trailPoint }: Change<unknown>,
+  counted: ReadonlySet<string>,
+  { incident, event, reportKeys = [], trailPoint }: Change<unknown>,
 ): Promise<boolean> {
   if (!incident || !event) return true
   const now = Date.now()
@@ -104,8 +106,6 @@ async function commit(
     JSON.stringify(incident),
     incidentId,
     isOpen(status) ? '1' : '0',
-    reportKey ?? '',
-    isRepeat ? '1' : '0',
     now,
     retention.reportKeysPerUser,
     retention.days * SECONDS_PER_DAY,
@@ -118,6 +118,7 @@ async function commit(
     }),
     trailPoint ? JSON.stringify(trailPoint) : '',
     TRAIL_POINTS,
+    ...reportKeys.flatMap((key) => [key, counted.has(key) ? '1' : '0']),
   )
   return committed === 1
 }

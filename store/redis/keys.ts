@@ -15,6 +15,9 @@
  * | cb:{app}:events | stream | field `event`, JSON | newest EVENTS_PER_APP |
  * | cb:{app}:telemetry | stream | field `record`, JSON | newest TELEMETRY_PER_APP |
  * | cb:{app}:position:<user id> | string | last telemetry with a position, JSON | RETENTION_DAYS |
+ * | cb:{app}:batch:<run>.<n> | string | the last telemetry batch that a broker wrote over one connection, then `-`: no more of them | 30 days |
+ * | cb:{app}:replayed:<run> | string | the last journal entry that is in the telemetry | 30 days |
+ * | cb:{app}:probe | string | nothing: whether writes are taken | a minute |
  * | incoming:<session id> | hash | QoS 2 publications without PUBREL; written by aedes-persistence-redis | an hour |
  */
 export const keys = {
@@ -32,8 +35,14 @@ export const keys = {
   events: (appId: string) => `${tag(appId)}:events`,
   telemetry: (appId: string) => `${tag(appId)}:telemetry`,
   lastPosition: (appId: string, userId: string) => `${tag(appId)}:position:${userId}`,
+  batch: (appId: string, batch: string) => `${tag(appId)}:batch:${batch}`,
+  replayed: (appId: string, run: string) => `${tag(appId)}:replayed:${run}`,
+  probe: (appId: string) => `${tag(appId)}:probe`,
   incoming: (sessionId: string) => `incoming:${sessionId}`,
 }
+
+/** A month: longer than a journal waits for its Redis. */
+export const BATCH_SECONDS = 30 * 86_400
 
 // Encoded, because a brace in an app id would end the hash tag.
 function tag(appId: string): string {

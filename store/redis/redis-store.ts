@@ -1,21 +1,30 @@
 import type { Log } from '../../ops/log.js'
-import type { Durability, Retention, Store } from '../store.js'
+import type { Durability, LateTelemetry, Retention, Store } from '../store.js'
+import { within } from '../within.js'
+import { addressOf } from './address.js'
 import type { Commands } from './connection.js'
-import { openConnection } from './connection.js'
+import { explained, openConnection } from './connection.js'
 import { createRedisEvents } from './events.js'
 import { createRedisIncidents } from './incidents.js'
+import { keys } from './keys.js'
+import { createRedisLateTelemetry } from './late-telemetry.js'
 import { createRedisTelemetry } from './telemetry.js'
 import { createRedisUsers } from './users.js'
 
+export { RedisRefused } from './connection.js'
+
 export interface RedisStore extends Store {
+  /** For what a journal brings. */
+  late: LateTelemetry
   /** For QoS 2 handshakes, which aedes-persistence-redis keeps. */
   connection: Commands
 }
 
 /**
- * Three connections: an SOS never waits behind telemetry, and reading the event log blocks.
+ * Three connections: an SOS never waits behind telemetry, and reading the event log blocks. A Redis that cannot be
+ * reached is waited for in the background.
  *
- * @throws when Redis cannot be reached.
+ * @throws RedisRefused when the password or the database is refused.
  */
 export async function openRedisStore(options: {
   url: string
@@ -23,35 +32,44 @@ export async function openRedisStore(options: {
   log: Log
 }): Promise<RedisStore> {
   const { url, retention, log } = options
-  const sos = await openConnection(url, 'sos', log)
-  const others = await Promise.allSettled([
-    openConnection(url, 'telemetry', log),
-    openConnection(url, 'events', log),
-  ])
-  const [telemetry, reader] = others.flatMap((opened) =>
-    opened.status === 'fulfilled' ? [opened.value] : [],
+  const address = addressOf(url)
+  const opened = await Promise.allSettled(
+    ['sos', 'telemetry', 'events'].map((name) => openConnection(address, name, log)),
   )
-  if (!telemetry || !reader) {
-    for (const connection of [sos, telemetry]) connection?.disconnect()
-    throw (others.find((opened) => opened.status === 'rejected') as PromiseRejectedResult).reason
+  const connections = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const refused = opened.find((one) => one.status === 'rejected')
+  if (refused) {
+    for (const connection of connections) connection.disconnect()
+    throw refused.reason
   }
-  const events = createRedisEvents(reader, sos, log)
+  const [sos, telemetry, reader] = connections as [Commands, Commands, Commands]
+  const events = createRedisEvents({ reader, redis: sos, isCluster: address.is === 'cluster', log })
   return {
     incidents: createRedisIncidents(sos, retention),
     users: createRedisUsers(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
+    late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,
     connection: telemetry,
     durability: () => readDurability(sos),
     async ping() {
-      await sos.ping()
+      await explained(sos, sos.ping())
+    },
+    async probe(appId) {
+      await explained(sos, sos.set(keys.probe(appId), '', 'EX', PROBE_SECONDS))
     },
     async stop() {
       await events.stop()
-      await Promise.allSettled([sos.quit(), telemetry.quit()])
+      for (const connection of [sos, telemetry]) {
+        await within(QUIT_LIMIT_MS, connection.quit()).catch(() => connection.disconnect())
+      }
     },
   }
 }
+
+const PROBE_SECONDS = 60
+/** Nothing is under way any more; a Redis that does not answer must not hold up a stop. */
+const QUIT_LIMIT_MS = 1_000
 
 /** Redis keeps what it acknowledged only as well as it is configured to; an operator should read that here first. */
 async function readDurability(redis: Commands): Promise<Durability> {

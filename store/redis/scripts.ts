@@ -4,16 +4,18 @@
  * KEYS 1 open incidents (hash)  2 their ids (hash)  3 the incident (string)  4 the user's report keys (sorted set)
  *      5 event log (stream)  6 the app's history (sorted set)  7 the user's history (sorted set)  8 the trail (list)
  * ARGV 1 user id  2 the open incident as it was read, '' for none  3 the incident to write  4 its id
- *      5 '1' if it is still open  6 report key to remember, '' for none  7 '1' if that key is known to be a repeat
- *      8 the server's milliseconds  9 report keys to keep  10 lifetime in seconds of what is closed
- *      11 event  12 events to keep  13 historyKey  14 historyKey of the oldest moment to keep
- *      15 trail point, '' for none  16 trail points to keep
+ *      5 '1' if it is still open  6 the server's milliseconds  7 report keys to keep
+ *      8 lifetime in seconds of what is closed  9 event  10 events to keep  11 historyKey
+ *      12 historyKey of the oldest moment to keep  13 trail point, '' for none  14 trail points to keep
+ *      then for each report key to remember: the key, '1' if it is known to be a repeat
  * Result 1 committed, 0 the state is no longer the one that was read: nothing is written.
  */
 export const COMMIT_CHANGE = `
 local open = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if open ~= ARGV[2] then return 0 end
-if ARGV[6] ~= '' and ARGV[7] ~= '1' and redis.call('ZSCORE', KEYS[4], ARGV[6]) then return 0 end
+for i = 15, #ARGV, 2 do
+  if ARGV[i + 1] ~= '1' and redis.call('ZSCORE', KEYS[4], ARGV[i]) then return 0 end
+end
 -- Redis undoes nothing when a command in the middle is not allowed, so that is asked before the first (Redis 7).
 if redis.acl_check_cmd then
   for _, command in ipairs({
@@ -27,10 +29,10 @@ if redis.acl_check_cmd then
     end
   end
 end
-redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[12], '*', 'event', ARGV[11])
-if ARGV[15] ~= '' then
-  redis.call('RPUSH', KEYS[8], ARGV[15])
-  redis.call('LTRIM', KEYS[8], -tonumber(ARGV[16]), -1)
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[10], '*', 'event', ARGV[9])
+if ARGV[13] ~= '' then
+  redis.call('RPUSH', KEYS[8], ARGV[13])
+  redis.call('LTRIM', KEYS[8], -tonumber(ARGV[14]), -1)
 end
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -39,34 +41,38 @@ if ARGV[5] == '1' then
 else
   redis.call('HDEL', KEYS[1], ARGV[1])
   redis.call('HDEL', KEYS[2], ARGV[1])
-  redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[10])
-  redis.call('EXPIRE', KEYS[8], ARGV[10])
+  redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[8])
+  redis.call('EXPIRE', KEYS[8], ARGV[8])
 end
 for i = 6, 7 do
-  redis.call('ZADD', KEYS[i], 0, ARGV[13])
-  redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[14])
+  redis.call('ZADD', KEYS[i], 0, ARGV[11])
+  redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[12])
 end
-if ARGV[6] ~= '' then
-  redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[6])
-  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[9]) + 1))
-  redis.call('EXPIRE', KEYS[4], ARGV[10])
+for i = 15, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'NX', ARGV[6], ARGV[i]) end
+if #ARGV >= 15 then
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[7]) + 1))
+  redis.call('EXPIRE', KEYS[4], ARGV[8])
 end
 return 1
 `
 
 /**
  * Appends the telemetry of one app that came in during one turn of the event loop. A position of a user whose
- * incident is open joins its trail.
+ * incident is open joins its trail. Nothing is appended when CLOSE_BATCH was faster.
  *
- * KEYS 1 telemetry (stream)  2 ids of open incidents (hash)  3… last position of each user who sent one (strings)
+ * KEYS 1 telemetry (stream)  2 ids of open incidents (hash)  3 the batch's number (string)
+ *      4… last position of each user who sent one (strings)
  * ARGV 1 records to keep  2 lifetime of a last position in seconds  3 key of a trail without its incident id
- *      4 trail points to keep
+ *      4 trail points to keep  5 number of this batch  6 lifetime of the number in seconds
  *      then for each record, oldest first: the record, the number of its user's key ('0' for none), the user id,
  *      the trail point
- * Result the number of records appended.
+ * Result the number of records appended, -1 when the batch is closed.
  */
 export const APPEND_TELEMETRY = `
-for i = 5, #ARGV, 4 do
+local last = redis.call('GET', KEYS[3])
+if last and string.sub(last, -1) == '-' then return -1 end
+redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[6])
+for i = 7, #ARGV, 4 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i])
   local key = tonumber(ARGV[i + 1])
   if key > 0 then
@@ -78,7 +84,58 @@ for i = 5, #ARGV, 4 do
     end
   end
 end
-return (#ARGV - 4) / 4
+return (#ARGV - 6) / 4
+`
+
+/**
+ * Says how far a connection came with its batches, and lets none of them through any more: a frozen Redis reads
+ * what was sent to it long ago.
+ *
+ * KEYS 1 the batch's number (string)  ARGV 1 its lifetime in seconds
+ * Result the number of the last batch that was appended, 0 for none.
+ */
+export const CLOSE_BATCH = `
+local last = string.gsub(redis.call('GET', KEYS[1]) or '0', '-', '')
+redis.call('SET', KEYS[1], last .. '-', 'EX', ARGV[1])
+return tonumber(last)
+`
+
+/**
+ * Appends telemetry of one app from a journal, what is not there yet.
+ *
+ * KEYS 1 telemetry (stream)  2 ids of open incidents (hash)  3 number of the last entry appended (string)
+ *      4… last position of each user who sent one (strings)
+ * ARGV 1 records to keep  2 lifetime of a last position in seconds  3 key of a trail without its incident id
+ *      4 trail points to keep  5 lifetime of the number in seconds
+ *      then for each record, in the order of their numbers: the number, the record, when it was received, the
+ *      number of its user's key ('0' for none), the user id, the trail point
+ * Result the number of records appended.
+ */
+export const APPEND_LATE = `
+local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+local appended = 0
+for i = 6, #ARGV, 6 do
+  local number = tonumber(ARGV[i])
+  if number > last then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i + 1])
+    last = number
+    appended = appended + 1
+    local key = tonumber(ARGV[i + 3])
+    if key > 0 then
+      local before = redis.call('GET', KEYS[key])
+      if not before or cjson.decode(before).receivedAt <= ARGV[i + 2] then
+        redis.call('SET', KEYS[key], ARGV[i + 1], 'EX', ARGV[2])
+      end
+      local incident = redis.call('HGET', KEYS[2], ARGV[i + 4])
+      if incident then
+        redis.call('RPUSH', ARGV[3] .. incident, ARGV[i + 5])
+        redis.call('LTRIM', ARGV[3] .. incident, -tonumber(ARGV[4]), -1)
+      end
+    end
+  end
+end
+redis.call('SET', KEYS[3], string.format('%d', last), 'EX', ARGV[5])
+return appended
 `
 
 /**

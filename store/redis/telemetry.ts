@@ -1,7 +1,8 @@
-import { TRAIL_POINTS } from '../store.js'
-import type { Retention, TelemetryRecord, TelemetryStore, TrailPoint } from '../store.js'
+import { randomUUID } from 'node:crypto'
+import { TRAIL_POINTS, UncertainWrite } from '../store.js'
+import type { Retention, TelemetryRecord, TelemetryStore, TrailPoint, WriteAttempt } from '../store.js'
 import type { Commands } from './connection.js'
-import { keys } from './keys.js'
+import { BATCH_SECONDS, keys } from './keys.js'
 
 interface Waiting {
   record: TelemetryRecord
@@ -10,8 +11,14 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 
-/** Telemetry in Redis: what one turn of the event loop brings for an app goes out as one script call. */
+/**
+ * Telemetry in Redis: what one turn of the event loop brings for an app goes out as one script call. The calls are
+ * numbered, so that after a failure one can ask which of them were done; from a failure on they have a new name.
+ */
 export function createRedisTelemetry(redis: Commands, retention: Retention): TelemetryStore {
+  const run = randomUUID()
+  let failures = 0
+  let lastNumber = 0
   let batches = new Map<string, Waiting[]>()
 
   function flush(): void {
@@ -23,32 +30,42 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   }
 
   async function append(appId: string, batch: Waiting[]): Promise<void> {
+    const attempt = { batch: `${run}.${failures}`, number: ++lastNumber }
     try {
-      await appendBatch(appId, batch)
+      const appended = await appendBatch(appId, batch, attempt)
+      if (appended < 0) throw new Error('this connection to Redis was given up')
       for (const { resolve } of batch) resolve()
     } catch (error) {
-      for (const { reject } of batch) reject(error)
+      if (attempt.batch === `${run}.${failures}`) failures++
+      for (const { reject } of batch) reject(new UncertainWrite(attempt, error as Error))
     }
   }
 
-  async function appendBatch(appId: string, batch: Waiting[]): Promise<void> {
+  function appendBatch(appId: string, batch: Waiting[], attempt: WriteAttempt): Promise<number> {
     const positionKeys = new Map<string, number>()
     const records = batch.flatMap(({ record, json }) => {
       const { userId, occurredAt, position } = record
       if (!position) return [json, 0, userId, '']
       const key = keys.lastPosition(appId, userId)
-      const index = positionKeys.get(key) ?? positionKeys.size + 3
+      const index = positionKeys.get(key) ?? positionKeys.size + 4
       positionKeys.set(key, index)
       return [json, index, userId, JSON.stringify({ occurredAt, position } satisfies TrailPoint)]
     })
-    const allKeys = [keys.telemetry(appId), keys.openIds(appId), ...positionKeys.keys()]
-    await redis.appendTelemetry(
+    const allKeys = [
+      keys.telemetry(appId),
+      keys.openIds(appId),
+      keys.batch(appId, attempt.batch),
+      ...positionKeys.keys(),
+    ]
+    return redis.appendTelemetry(
       allKeys.length,
       ...allKeys,
       retention.telemetryPerApp,
       retention.days * 86_400,
       keys.trails(appId),
       TRAIL_POINTS,
+      attempt.number,
+      BATCH_SECONDS,
       ...records,
     )
   }

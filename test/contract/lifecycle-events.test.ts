@@ -48,8 +48,8 @@ for (const version of [4, 5] as Version[]) {
         const stamp = stampAt(AT)
         const outcome =
           status === 'acknowledged'
-            ? await incidents.change(phone.user, undefined, acknowledge(stamp))
-            : await incidents.change(phone.user, undefined, close(status, stamp))
+            ? await incidents.change(phone.user, [], acknowledge(stamp))
+            : await incidents.change(phone.user, [], close(status, stamp))
         t.match(outcome, { incident: { incidentId, status } })
 
         const both = {
@@ -77,12 +77,8 @@ t.test(
   async (t) => {
     const phone = await connect(t, 'acknowledged twice')
     const { incidentId } = await report(phone, nextTime())
-    const first = await incidents.change(phone.user, undefined, acknowledge(stampAt(AT)))
-    const second = await incidents.change(
-      phone.user,
-      undefined,
-      acknowledge(stampAt('2026-05-01T10:08:00.000Z')),
-    )
+    const first = await incidents.change(phone.user, [], acknowledge(stampAt(AT)))
+    const second = await incidents.change(phone.user, [], acknowledge(stampAt('2026-05-01T10:08:00.000Z')))
     t.match([first.is, second.is], ['acknowledged', 'already'])
     t.match((await phone.nextEvent()).event, { type: 'acknowledged', updatedAt: AT })
     t.match((await phone.nextEvent()).event, { type: 'acknowledged', updatedAt: AT })
@@ -109,8 +105,8 @@ for (const status of ['cancelled', 'resolved'] as const) {
       const phone = await connect(t, `${status} and again`)
       const counted = nextTime()
       const { incidentId } = await report(phone, counted)
-      await incidents.change(phone.user, undefined, acknowledge(stampAt(AT)))
-      await incidents.change(phone.user, undefined, close(status, stampAt(AT)))
+      await incidents.change(phone.user, [], acknowledge(stampAt(AT)))
+      await incidents.change(phone.user, [], close(status, stampAt(AT)))
       for (const type of ['acknowledged', 'acknowledged', status, status])
         t.match((await phone.nextEvent()).event, { type, incidentId })
       t.equal(await incidents.readOpen(phone.user), null)
@@ -135,7 +131,7 @@ for (const status of ['cancelled', 'resolved'] as const) {
     async (t) => {
       const phone = await connect(t, `${status}, clock set back`)
       const { incidentId } = await report(phone, nextTime())
-      await incidents.change(phone.user, undefined, close(status, stampAt(AT)))
+      await incidents.change(phone.user, [], close(status, stampAt(AT)))
       for (const type of [status, status]) t.match((await phone.nextEvent()).event, { type })
       const event = await report(phone, '2026-04-30T00:00:00.000Z')
       t.match(event, { type: 'processed', occurredAt: '2026-04-30T00:00:00.000Z' })
@@ -147,8 +143,8 @@ for (const status of ['cancelled', 'resolved'] as const) {
 t.test('contract 8: closing when none is open changes nothing and is no event', async (t) => {
   const phone = await connect(t, 'calm')
   for (const status of ['cancelled', 'resolved'] as const)
-    t.same(await incidents.change(phone.user, undefined, close(status, stampAt(AT))), { is: 'none-open' })
-  t.same(await incidents.change(phone.user, undefined, acknowledge(stampAt(AT))), { is: 'none-open' })
+    t.same(await incidents.change(phone.user, [], close(status, stampAt(AT))), { is: 'none-open' })
+  t.same(await incidents.change(phone.user, [], acknowledge(stampAt(AT))), { is: 'none-open' })
   t.match(
     await report(phone, nextTime()),
     { type: 'processed', snapshotVersion: 1 },

@@ -17,20 +17,21 @@ const REPORT: SosReport = {
   positionAt: '2026-05-01T10:00:00.000Z',
   deviceId: '7',
 }
-const none = { openIncident: null, isRepeat: false }
+const NONE = new Set<string>()
+const none = { openIncident: null, counted: NONE }
 const active = report(USER, REPORT, stamp(0), { mayReopen: false })(none).incident as Incident
-const acknowledged = acknowledge(stamp(1))({ openIncident: active, isRepeat: false }).incident as Incident
+const acknowledged = acknowledge(stamp(1))({ openIncident: active, counted: NONE }).incident as Incident
 
 t.test('contract 8: a report opens, updates an open incident and keeps the state it is in', async (t) => {
   t.match(active, { incidentId: 'incident-0', status: 'active', version: 1, reports: 1 })
   for (const openIncident of [active, acknowledged]) {
     const change = report(USER, { timestamp: 't2', reportKey: 'k2' }, stamp(2), { mayReopen: false })({
       openIncident,
-      isRepeat: false,
+      counted: NONE,
     })
     t.match(change.incident, { incidentId: 'incident-0', status: openIncident.status, reports: 2 })
     t.match(change.event, { type: 'processed', status: openIncident.status, report: { timestamp: 't2' } })
-    t.equal(change.reportKey, 'k2')
+    t.strictSame(change.reportKeys, ['k2'])
   }
 })
 
@@ -40,7 +41,7 @@ t.test(
     const later = { timestamp: '2026-05-01T10:05:00.000Z', reportKey: 'k2', message: 'cold' }
     const { incident } = report(USER, later, stamp(2), { mayReopen: false })({
       openIncident: active,
-      isRepeat: false,
+      counted: NONE,
     })
     t.strictSame(incident?.report, {
       timestamp: '2026-05-01T10:05:00.000Z',
@@ -55,11 +56,14 @@ t.test(
 
 t.test('contract 5: a repeat changes nothing; only a way on which old times are usual reopens', async (t) => {
   for (const mayReopen of [false, true]) {
-    t.strictSame(report(USER, REPORT, stamp(3), { mayReopen })({ openIncident: active, isRepeat: true }), {
-      result: { is: 'repeat', incident: active },
-    })
+    t.strictSame(
+      report(USER, REPORT, stamp(3), { mayReopen })({ openIncident: active, counted: new Set(['k1']) }),
+      {
+        result: { is: 'repeat', incident: active },
+      },
+    )
   }
-  const closed = { openIncident: null, isRepeat: true }
+  const closed = { openIncident: null, counted: new Set(['k1']) }
   t.strictSame(report(USER, REPORT, stamp(3), { mayReopen: false })(closed), {
     result: { is: 'repeat', incident: null },
   })
@@ -72,7 +76,7 @@ t.test('contract 5: a repeat changes nothing; only a way on which old times are 
 t.test('contract 8: the transitions of the table, and no other', async (t) => {
   for (const openIncident of [active, acknowledged]) {
     for (const status of ['cancelled', 'resolved'] as const) {
-      const { incident, event, result } = close(status, stamp(4))({ openIncident, isRepeat: false })
+      const { incident, event, result } = close(status, stamp(4))({ openIncident, counted: NONE })
       t.equal(result.is, 'closed')
       t.match(incident, {
         status,
@@ -82,11 +86,11 @@ t.test('contract 8: the transitions of the table, and no other', async (t) => {
       t.match(event, { type: status, status, incidentId: 'incident-0' })
     }
   }
-  t.match(acknowledge(stamp(1))({ openIncident: active, isRepeat: false }), {
+  t.match(acknowledge(stamp(1))({ openIncident: active, counted: NONE }), {
     result: { is: 'acknowledged' },
     event: { type: 'acknowledged', status: 'acknowledged' },
   })
-  t.strictSame(acknowledge(stamp(5))({ openIncident: acknowledged, isRepeat: false }), {
+  t.strictSame(acknowledge(stamp(5))({ openIncident: acknowledged, counted: NONE }), {
     result: { is: 'already', incident: acknowledged },
   })
   for (const rule of [close('cancelled', stamp(6)), close('resolved', stamp(6)), acknowledge(stamp(6))])
@@ -112,7 +116,7 @@ t.test(
     ]
     const before = JSON.stringify(active)
     for (const rule of rules) {
-      const state = { openIncident: active, isRepeat: false }
+      const state = { openIncident: active, counted: NONE }
       t.strictSame(rule(state), rule(state))
     }
     t.equal(JSON.stringify(active), before, 'and leaves what it was shown as it was')

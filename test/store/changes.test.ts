@@ -63,11 +63,11 @@ for (const kind of STORE_KINDS) {
     const alice = user('alice')
     const { incident } = await countIn(store, alice, reportNumber(1, { message: 'slipped' }))
     const shown: (Incident | null)[] = []
-    const result = await store.incidents.change(alice, undefined, ({ openIncident, isRepeat }) => {
+    const result = await store.incidents.change(alice, ['k'], ({ openIncident, counted }) => {
       shown.push(openIncident)
-      return { result: { isRepeat, n: 7 } }
+      return { result: { counted, n: 7 } }
     })
-    t.strictSame(result, { isRepeat: false, n: 7 })
+    t.strictSame(result, { counted: new Set(), n: 7 })
     t.strictSame(shown, [incident])
   })
 
@@ -76,11 +76,13 @@ for (const kind of STORE_KINDS) {
     const store = await place.open()
     const alice = user('alice')
     t.strictSame(await closeAs(store, alice, 'cancelled'), { is: 'none-open' })
-    await store.incidents.change(alice, '1', () => ({ reportKey: '1', result: null }))
+    await store.incidents.change(alice, ['1'], () => ({ reportKeys: ['1'], result: null }))
     t.equal(await store.incidents.readOpen(alice), null)
     t.strictSame(await store.events.readLatest('demo-app', 10), [])
-    const isRepeat = await store.incidents.change(alice, '1', (state) => ({ result: state.isRepeat }))
-    t.equal(isRepeat, false, 'the report key was not kept either')
+    const isCounted = await store.incidents.change(alice, ['1'], (state) => ({
+      result: state.counted.has('1'),
+    }))
+    t.equal(isCounted, false, 'the report key was not kept either')
     if (place.redis) t.equal(await place.redis.client.dbsize(), 0)
   })
 
@@ -88,7 +90,7 @@ for (const kind of STORE_KINDS) {
     const store = await (await createStorePlace(t, kind)).open()
     const alice = user('alice')
     const [failed, counted] = await Promise.allSettled([
-      store.incidents.change(alice, undefined, () => {
+      store.incidents.change(alice, [], () => {
         throw new Error('the rule is wrong')
       }),
       countIn(store, alice, reportNumber(2)),
@@ -106,7 +108,7 @@ for (const kind of STORE_KINDS) {
       const { incident } = await countIn(store, alice, reportNumber(1))
       const incidentId = incident?.incidentId as string
       const stamp = { now: new Date(), incidentId: randomUUID(), eventId: randomUUID() }
-      await store.incidents.change(alice, undefined, acknowledge(stamp, { by: 'operator' }))
+      await store.incidents.change(alice, [], acknowledge(stamp, { by: 'operator' }))
       await countIn(store, alice, reportNumber(2))
       const open = await store.incidents.readOpen(alice)
       t.match(open, { incidentId, status: 'acknowledged', version: 3, reports: 2 })

@@ -68,7 +68,11 @@ async function repeatsOf(store: Store, who: User, count: number): Promise<number
   const repeats: number[] = []
   for (let n = 0; n < count; n++) {
     const { reportKey } = reportNumber(n)
-    if (await store.incidents.change(who, reportKey, ({ isRepeat }) => ({ result: isRepeat })))
+    if (
+      await store.incidents.change(who, [reportKey as string], ({ counted }) => ({
+        result: counted.size > 0,
+      }))
+    )
       repeats.push(n)
   }
   return repeats

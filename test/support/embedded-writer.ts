@@ -18,7 +18,7 @@ for (let n = first; n < first + 5; n++) {
   const sos = { timestamp: at.toISOString(), reportKey: String(n) }
   const time = at.toISOString()
   const writes = {
-    sos: () => store.incidents.change(user, sos.reportKey, report(user, sos, stamp, { mayReopen: false })),
+    sos: () => store.incidents.change(user, [sos.reportKey], report(user, sos, stamp, { mayReopen: false })),
     telemetry: () => store.telemetry.append({ ...user, occurredAt: time, receivedAt: time, fields: { n } }),
   }
   for (const [what, write] of Object.entries(writes)) {

@@ -9,7 +9,8 @@ import { Gate } from '../../broker/gate/gate.js'
 import { createSessions } from '../../broker/sessions.js'
 import { createAliasLearner } from '../../handlers/device-alias.js'
 import { createRelayLimit } from '../../handlers/relay-limit.js'
-import { createSosHandler } from '../../handlers/sos.js'
+import { createSosIntake } from '../../handlers/sos-intake.js'
+import { createSosTaker } from '../../handlers/sos.js'
 import { createTelemetryHandler } from '../../handlers/telemetry.js'
 import { createLog } from '../../ops/log.js'
 import { createMetrics } from '../../ops/metrics.js'
@@ -48,11 +49,13 @@ export async function createInProcessGates(
       throttle: createLoginThrottle(throttle),
     }),
     handlers: {
-      sos: createSosHandler({
-        incidents: store.incidents,
-        users: store.users,
-        relayLimit: createRelayLimit(10),
-        learnAlias,
+      sos: createSosIntake({
+        take: createSosTaker({
+          incidents: store.incidents,
+          users: store.users,
+          relayLimit: createRelayLimit(10),
+          learnAlias,
+        }),
         clock,
       }),
       telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { createUser } from '../../auth/identity.js'
-import { close, report } from '../../handlers/incident-rules.js'
+import { close, report, reportKeysOf } from '../../handlers/incident-rules.js'
 import type { CloseOutcome, ReportOutcome } from '../../handlers/incident-rules.js'
 import { createLog } from '../../ops/log.js'
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.js'
@@ -71,11 +71,12 @@ export function reportNumber(n: number, more: Partial<SosReport> = {}): SosRepor
 
 /** Counts a report in by the rules of the SOS handler. */
 export function countIn(store: Store, who: User, what: SosReport): Promise<ReportOutcome> {
-  return store.incidents.change(who, what.reportKey, report(who, what, stamp(), { mayReopen: false }))
+  const [now, way] = [stamp(), { mayReopen: false }]
+  return store.incidents.change(who, reportKeysOf(what, now, way), report(who, what, now, way))
 }
 
 export function closeAs(store: Store, who: User, status: 'cancelled' | 'resolved'): Promise<CloseOutcome> {
-  return store.incidents.change(who, undefined, close(status, stamp()))
+  return store.incidents.change(who, [], close(status, stamp()))
 }
 
 function stamp() {

@@ -1,0 +1,179 @@
+import { join } from 'node:path'
+import { createReplay } from '../handlers/replay.js'
+import type { Replay } from '../handlers/replay.js'
+import type { Fallback } from '../handlers/sos-intake.js'
+import type { SosTaker } from '../handlers/sos.js'
+import { createTelemetryIntake } from '../handlers/telemetry-intake.js'
+import type { Health } from '../ops/admin.js'
+import type { Log } from '../ops/log.js'
+import type { Metrics } from '../ops/metrics.js'
+import { createAvailability } from '../store/availability.js'
+import type { Availability } from '../store/availability.js'
+import { openJournal } from '../store/journal/journal.js'
+import type { Journal } from '../store/journal/journal.js'
+import type { RedisStore } from '../store/redis/redis-store.js'
+import type { IncidentStore, Store, TelemetryStore } from '../store/store.js'
+import { within } from '../store/within.js'
+import type { Config } from './config.js'
+
+/** What stands between an acknowledgement and the store. */
+export interface DurablePath {
+  /** For the way of an SOS; absent where nothing can take it instead of the store. */
+  fallback?: Fallback
+  telemetry: Pick<TelemetryStore, 'append'>
+  /** For whoever reads or changes an incident: first what the journal holds of the user is brought to the store. */
+  incidents: IncidentStore
+  health(): Promise<Health>
+  /** Begins to bring what an earlier run left. */
+  start(): void
+  stop(): Promise<void>
+}
+
+/** The embedded store is itself on this machine's disk: a journal beside it would share its fate. */
+export function createEmbeddedPath(store: Store): DurablePath {
+  return {
+    telemetry: store.telemetry,
+    incidents: store.incidents,
+    async health() {
+      await store.ping()
+      return { status: 'ready', reasons: [(await store.durability()).explanation] }
+    },
+    start() {},
+    async stop() {},
+  }
+}
+
+/** With Redis: while that is away, the journal on this machine's disk. */
+export function createRedisPath(options: {
+  store: RedisStore
+  takeSos: SosTaker
+  /** For a look at whether writes are taken. */
+  appIds: () => string[]
+  config: Config
+  log: Log
+  metrics: Metrics
+}): DurablePath {
+  const { store, takeSos, appIds, config, log, metrics } = options
+  const { storeTimeoutMs } = config
+  const opened = tryToOpenJournal(config, log, metrics)
+  if ('reason' in opened) {
+    const missing = `the journal cannot be used (${opened.reason}): no SOS is acknowledged while Redis is away`
+    return {
+      telemetry: store.telemetry,
+      incidents: store.incidents,
+      async health() {
+        await within(storeTimeoutMs, store.ping())
+        return { status: 'degraded', reasons: [missing, (await store.durability()).explanation] }
+      },
+      start() {},
+      async stop() {},
+    }
+  }
+  const { journal } = opened
+  const availability: Availability = createAvailability({
+    probe: store.probe,
+    limitMs: storeTimeoutMs,
+    onBack: () => replay.wake(),
+    log,
+  })
+  const replay: Replay = createReplay({
+    journal,
+    takeSos,
+    late: store.late,
+    availability,
+    onReplayed: (kind, count) => metrics.replayed.inc({ kind }, count),
+    log,
+  })
+  metrics.watchJournal(() => ({
+    sos: journal.sos.depth,
+    telemetry: journal.telemetry.depth,
+    oldestSosAt: journal.oldestSosAt,
+  }))
+  return {
+    fallback: {
+      journal,
+      availability,
+      limitMs: storeTimeoutMs,
+      onJournaled: () => {
+        metrics.journaled.inc({ kind: 'sos' })
+        replay.wake()
+      },
+    },
+    telemetry: createTelemetryIntake(store.telemetry, {
+      journal,
+      availability,
+      onJournaled: () => {
+        metrics.journaled.inc({ kind: 'telemetry' })
+        replay.wake()
+      },
+    }),
+    incidents: {
+      ...store.incidents,
+      async change(user, reportKeys, decide) {
+        await replay.settle(user)
+        return store.incidents.change(user, reportKeys, decide)
+      },
+      async readOpen(user) {
+        await replay.settle(user)
+        return store.incidents.readOpen(user)
+      },
+    },
+    health: () => readHealth({ store, journal, availability, appIds, storeTimeoutMs }),
+    start: () => replay.wake(),
+    async stop() {
+      availability.stop()
+      await replay.stop()
+      await journal.stop()
+    },
+  }
+}
+
+function tryToOpenJournal(
+  config: Config,
+  log: Log,
+  metrics: Metrics,
+): { journal: Journal } | { reason: string } {
+  try {
+    const journal = openJournal({
+      directory: join(config.dataDir, 'journal'),
+      telemetryBytesMax: config.journal.telemetryBytesMax,
+      onTelemetryDropped(count) {
+        metrics.journalDropped.inc({ kind: 'telemetry' }, count)
+        log.warn({ count }, 'journal: the oldest telemetry had to go')
+      },
+      log,
+    })
+    return { journal }
+  } catch (error) {
+    // A broker that takes an SOS while Redis is there is better than none.
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code ?? message
+    log.error({ reason }, 'the journal cannot be used: no SOS is acknowledged while Redis is away')
+    return { reason }
+  }
+}
+
+async function readHealth(options: {
+  store: RedisStore
+  journal: Journal
+  availability: Availability
+  appIds: () => string[]
+  storeTimeoutMs: number
+}): Promise<Health> {
+  const { store, journal, availability, appIds, storeTimeoutMs } = options
+  const reasons: string[] = []
+  const [appId] = appIds()
+  try {
+    await within(storeTimeoutMs, appId === undefined ? store.ping() : store.probe(appId))
+  } catch (error) {
+    reasons.push(`Redis takes no writes (${(error as Error).message}): SOS and telemetry go to the journal`)
+  }
+  for (const { appId: away, reason } of availability.away())
+    if (reasons.length === 0 || away !== appId)
+      reasons.push(`Redis takes no writes for app ${away} (${reason}): SOS and telemetry go to the journal`)
+  const { depth } = journal.sos
+  if (depth + journal.telemetry.depth > 0)
+    reasons.push(`the journal holds ${depth} SOS and ${journal.telemetry.depth} telemetry messages for Redis`)
+  if (reasons.length > 0) return { status: 'degraded', reasons }
+  return { status: 'ready', reasons: [(await store.durability()).explanation] }
+}

@@ -1,0 +1,247 @@
+import type { Log } from '../ops/log.js'
+import type { Availability } from '../store/availability.js'
+import type { Journal, JournaledSos, JournaledTelemetry } from '../store/journal/journal.js'
+import type { NumberedEntry } from '../store/journal/records.js'
+import type { LateTelemetry } from '../store/store.js'
+import type { User } from '../store/user.js'
+import type { SosTaker } from './sos.js'
+
+export interface Replay {
+  /** Brings what can be brought, soon. */
+  wake(): void
+  /**
+   * Brings the reports of one user before somebody reads or changes his incident.
+   *
+   * @throws when the store does not take them.
+   */
+  settle(user: User): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface ReplayOptions {
+  journal: Journal
+  takeSos: SosTaker
+  late: LateTelemetry
+  availability: Availability
+  onReplayed: (kind: 'sos' | 'telemetry', count: number) => void
+  log: Log
+}
+
+/**
+ * Brings the journal into the store when that is back: SOS first, each user's in their order, each entry once in
+ * its effect also when a crash leaves some of them done and not marked so.
+ */
+export function createReplay(options: ReplayOptions): Replay {
+  const { journal, takeSos, late, availability, onReplayed, log } = options
+  let isStopped = false
+  let pass: Promise<void> | null = null
+  let timer: NodeJS.Timeout | null = null
+  let isWanted = false
+  let pauseMs = 0
+  let lastReason = ''
+  const waiters = new Set<Waiter>()
+
+  function wake(): void {
+    isWanted = true
+    if (!timer && !pass && !isStopped) timer = setTimeout(() => void start(), pauseMs)
+  }
+
+  function start(): Promise<void> {
+    if (timer) clearTimeout(timer)
+    timer = null
+    pass ??= run().finally(() => {
+      pass = null
+      if (isWanted) wake()
+    })
+    return pass
+  }
+
+  async function run(): Promise<void> {
+    isWanted = false
+    let hasFailed = false
+    try {
+      const sos = await replaySos()
+      giveUpWaiters()
+      const telemetry = await replayTelemetry()
+      hasFailed = sos.hasFailed || telemetry.hasFailed
+      if (sos.count + telemetry.count > 0)
+        log.info({ sos: sos.count, telemetry: telemetry.count, left: journal.sos.depth }, 'journal replayed')
+    } catch (error) {
+      hasFailed = true
+      note(error, {})
+    }
+    // Without an end of its trouble a report is tried again and again, ever more slowly and never given up.
+    pauseMs = hasFailed ? Math.min(Math.max(pauseMs * 2, PAUSE_MS_MIN), PAUSE_MS_MAX) : 0
+    if (hasFailed) isWanted = true
+    else lastReason = ''
+  }
+
+  async function replaySos() {
+    const held = new Set<string>() // users whose report did not get through: their later ones wait
+    let count = 0
+    for (const segment of journal.sos.segments.slice()) {
+      const entries = await journal.sos.read(segment)
+      for (let at = 0; at < entries.length; at += SOS_BATCH) {
+        if (isStopped) return { count, hasFailed: true }
+        const done = await replayUsers(entries.slice(at, at + SOS_BATCH), held)
+        if (done.length === 0) continue
+        await journal.sosDone(segment, done)
+        for (const waiter of waiters) if (!journal.holdsSosOf(waiter.user)) waiter.settled()
+        onReplayed('sos', done.length)
+        count += done.length
+      }
+    }
+    return { count, hasFailed: held.size > 0 }
+  }
+
+  /** Whoever came in the middle of a pass has one more; then the store does not take it. */
+  function giveUpWaiters(): void {
+    for (const waiter of waiters) {
+      if (waiter.hasSeenAPass) waiter.failed()
+      else isWanted = true
+      waiter.hasSeenAPass = true
+    }
+  }
+
+  /** Users side by side, the reports of each one after the other; which entries the store has now. */
+  async function replayUsers(entries: NumberedEntry<JournaledSos>[], held: Set<string>) {
+    const done: NumberedEntry<JournaledSos>[] = []
+    const byUser = groupBy(entries, ({ entry: { user } }) => `${user.appId} ${user.userId}`)
+    await Promise.all(
+      [...byUser].map(async ([key, own]) => {
+        for (const numbered of own) {
+          const { user, way, payload, receivedAt, incidentId, eventId } = numbered.entry
+          if (held.has(key)) return
+          if (availability.isAway(user.appId)) return void held.add(key)
+          try {
+            const message = { user, way, payload: Buffer.from(payload, 'base64') }
+            const outcome = await takeSos(message, { now: new Date(receivedAt), incidentId, eventId }, true)
+            const incident = outcome.is === 'accepted' ? outcome.incident : undefined
+            log.info(
+              {
+                appId: user.appId,
+                userId: user.userId,
+                eventId,
+                incidentId: incident?.incidentId,
+                receivedAt,
+              },
+              'sos stored from the journal',
+            )
+            done.push(numbered)
+          } catch (error) {
+            held.add(key)
+            availability.noteFailure(user.appId, error)
+            note(error, { appId: user.appId, userId: user.userId })
+          }
+        }
+      }),
+    )
+    return done
+  }
+
+  async function replayTelemetry() {
+    const held = new Set<string>() // apps
+    let count = 0
+    for (const segment of journal.telemetry.segments.slice()) {
+      const entries = await journal.telemetry.read(segment)
+      for (let at = 0; at < entries.length; at += TELEMETRY_BATCH) {
+        // An SOS that came meanwhile goes first; the rest of the telemetry has its turn in the next pass.
+        if (isWanted || isStopped) return { count, hasFailed: held.size > 0 }
+        const done = await replayApps(entries.slice(at, at + TELEMETRY_BATCH), held)
+        if (done.length === 0) continue
+        await journal.telemetry.markDone(segment, done)
+        onReplayed('telemetry', done.length)
+        count += done.length
+      }
+    }
+    return { count, hasFailed: held.size > 0 }
+  }
+
+  async function replayApps(
+    entries: NumberedEntry<JournaledTelemetry>[],
+    held: Set<string>,
+  ): Promise<number[]> {
+    const byApp = groupBy(entries, ({ entry }) => entry.record.appId)
+    const done = [...byApp].map(async ([appId, own]) => {
+      if (availability.isAway(appId)) held.add(appId)
+      if (held.has(appId)) return []
+      try {
+        await late.append(
+          appId,
+          own.map(({ number, entry }) => ({ ...entry, number })),
+        )
+        return own.map(({ number }) => number)
+      } catch (error) {
+        held.add(appId)
+        availability.noteFailure(appId, error)
+        note(error, { appId })
+        return []
+      }
+    })
+    return (await Promise.all(done)).flat()
+  }
+
+  /** The same trouble is told once. */
+  function note(error: unknown, about: object): void {
+    const reason = (error as Error).message
+    if (reason !== lastReason)
+      log.warn({ ...about, reason }, 'journal: an entry could not be brought to the store')
+    lastReason = reason
+  }
+
+  return {
+    wake,
+    async settle(user) {
+      if (!journal.holdsSosOf(user)) return
+      const isBack = await availability.isBack(user.appId)
+      await new Promise<void>((resolve, reject) => {
+        const waiter: Waiter = {
+          user,
+          hasSeenAPass: false,
+          settled() {
+            waiters.delete(waiter)
+            resolve()
+          },
+          failed() {
+            waiters.delete(waiter)
+            reject(new Error('reports of this user wait in the journal for the store'))
+          },
+        }
+        if (!isBack || isStopped) return waiter.failed()
+        waiters.add(waiter)
+        isWanted = true
+        void start()
+      })
+    },
+    async stop() {
+      isStopped = true
+      if (timer) clearTimeout(timer)
+      timer = null
+      await pass
+      for (const waiter of waiters) waiter.failed()
+    },
+  }
+}
+
+interface Waiter {
+  user: User
+  settled: () => void
+  failed: () => void
+  hasSeenAPass: boolean
+}
+
+function groupBy<Item>(items: Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  return groups
+}
+
+const SOS_BATCH = 256
+const TELEMETRY_BATCH = 500
+const PAUSE_MS_MIN = 100
+const PAUSE_MS_MAX = 10_000

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import type { Availability } from '../store/availability.js'
+import type { Journal } from '../store/journal/journal.js'
+import { createKeyedQueue } from '../store/keyed-queue.js'
+import { within } from '../store/within.js'
+import type { Clock, Handler, Message, Outcome } from './handler.js'
+import type { Stamp } from './incident-rules.js'
+import { foreseeIncident } from './sos.js'
+import type { SosTaker } from './sos.js'
+
+/** What takes an SOS while the store does not. */
+export interface Fallback {
+  journal: Journal
+  availability: Availability
+  /** How long a phone waits for the store before its report goes to the journal. */
+  limitMs: number
+  /** A report waits in the journal although the store may be there. */
+  onJournaled: () => void
+}
+
+/**
+ * The way of an SOS: into the store, or when that does not answer in time onto the disk of this machine. Reports
+ * of one user keep their order: behind one that waits in the journal the next one waits too.
+ */
+export function createSosIntake(options: { take: SosTaker; clock: Clock; fallback?: Fallback }): Handler {
+  const { take, clock, fallback } = options
+  const inOrder = createKeyedQueue()
+
+  return (message) =>
+    inOrder(`${message.user.appId}:${message.user.userId}`, () => {
+      const stamp = { now: clock.now(), incidentId: randomUUID(), eventId: randomUUID() }
+      return fallback ? takeOrJournal(message, stamp, fallback) : take(message, stamp)
+    })
+
+  async function takeOrJournal(
+    message: Message,
+    stamp: Stamp,
+    { availability, ...way }: Fallback,
+  ): Promise<Outcome> {
+    const { user } = message
+    if (!availability.isAway(user.appId) && !way.journal.holdsSosOf(user)) {
+      try {
+        return await within(way.limitMs, take(message, stamp))
+      } catch (error) {
+        if (isMistake(error)) throw error
+        availability.noteFailure(user.appId, error)
+      }
+    }
+    await way.journal.addSos({
+      user: { appId: user.appId, userId: user.userId, externalUserId: user.externalUserId },
+      way: message.way,
+      payload: message.payload.toString('base64'),
+      receivedAt: stamp.now.toISOString(),
+      incidentId: stamp.incidentId,
+      eventId: stamp.eventId,
+    })
+    way.onJournaled()
+    const incident = foreseeIncident(message, stamp)
+    return { is: 'accepted', notes: [], isJournaled: true, ...(incident ? { incident } : {}) }
+  }
+}
+
+/** Of ours, not of the store: the journal would only bring it again. */
+function isMistake(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto'
+import type { Log } from '../../ops/log.js'
+import type { TelemetryRecord, WriteAttempt } from '../store.js'
+import type { User } from '../user.js'
+import type { NumberedEntry } from './records.js'
+import { openSegmentLog } from './segment-log.js'
+import type { Segment, SegmentLog } from './segment-log.js'
+
+/** An SOS that was acknowledged before the store had it: everything the handler needs to take it again. */
+export interface JournaledSos {
+  user: User
+  way: 'mqtt' | 'http'
+  /** Base64. */
+  payload: string
+  /** ISO 8601, UTC. */
+  receivedAt: string
+  /** Names that the incident and its event get, so that the same report twice is one. */
+  incidentId: string
+  eventId: string
+}
+
+/** Telemetry that was acknowledged before the store had it. */
+export interface JournaledTelemetry {
+  record: TelemetryRecord
+  /** The process that wrote the entry: numbers grow within one run. */
+  run: string
+  /** Where to ask whether a failed write happened after all. */
+  attempt?: WriteAttempt
+}
+
+export interface Journal {
+  sos: SegmentLog<JournaledSos>
+  telemetry: SegmentLog<JournaledTelemetry>
+  /** @throws when it is not on disk. An SOS never gives way: telemetry leaves a full disk first. */
+  addSos(entry: JournaledSos): Promise<void>
+  /** @throws when it is not on disk. Beyond telemetryBytesMax the oldest goes. */
+  addTelemetry(record: TelemetryRecord, attempt?: WriteAttempt): Promise<void>
+  /** Whether reports of the user wait for the store. */
+  holdsSosOf(user: User): boolean
+  /** The store has these. */
+  sosDone(segment: Segment, done: NumberedEntry<JournaledSos>[]): Promise<void>
+  /** When the oldest SOS that waits came, in milliseconds since 1970; null without one. */
+  readonly oldestSosAt: number | null
+  stop(): Promise<void>
+}
+
+export interface JournalOptions {
+  directory: string
+  telemetryBytesMax: number
+  /** Telemetry that had to go unseen by the store. */
+  onTelemetryDropped: (count: number) => void
+  log: Log
+}
+
+/**
+ * What is acknowledged while the store is away, on the disk of this machine.
+ *
+ * @throws when the directory cannot be made or read.
+ */
+export function openJournal({
+  directory,
+  telemetryBytesMax,
+  onTelemetryDropped,
+  log,
+}: JournalOptions): Journal {
+  const run = randomUUID()
+  const waitingOf = new Map<string, number>() // user → reports
+  const arrivals = new Map<string, number>() // eventId → milliseconds, oldest first
+  const { log: sos, damage } = openSegmentLog<JournaledSos>({
+    directory,
+    name: 'sos',
+    segmentBytes: SOS_SEGMENT_BYTES,
+    onPending({ user, eventId, receivedAt }) {
+      waitingOf.set(keyOf(user), (waitingOf.get(keyOf(user)) ?? 0) + 1)
+      arrivals.set(eventId, Date.parse(receivedAt))
+    },
+  })
+  const { log: telemetry, damage: telemetryDamage } = openSegmentLog<JournaledTelemetry>({
+    directory,
+    name: 'telemetry',
+    segmentBytes: Math.min(TELEMETRY_SEGMENT_BYTES, Math.ceil(telemetryBytesMax / 8)),
+  })
+  for (const found of [...damage, ...telemetryDamage])
+    log.error(found, 'journal: a part of a file cannot be read; what is readable is kept')
+  if (sos.depth + telemetry.depth > 0)
+    log.warn(
+      { sos: sos.depth, telemetry: telemetry.depth },
+      'journal: an earlier run left entries for the store',
+    )
+
+  async function dropOldestTelemetry(): Promise<void> {
+    onTelemetryDropped((await telemetry.dropOldest()).length)
+  }
+
+  /** On a full disk old telemetry gives way to what is new, and all of it to an SOS. */
+  async function makingRoom(append: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await append()
+      } catch (error) {
+        const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
+        if (!isFull || telemetry.segments.length === 0) throw error
+        await dropOldestTelemetry()
+      }
+    }
+  }
+
+  return {
+    sos,
+    telemetry,
+    addSos: (entry) => makingRoom(() => sos.append(entry)),
+    async addTelemetry(record, attempt) {
+      while (telemetry.bytes >= telemetryBytesMax) await dropOldestTelemetry()
+      await makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) }))
+    },
+    holdsSosOf: (user) => waitingOf.has(keyOf(user)),
+    async sosDone(segment, done) {
+      await sos.markDone(
+        segment,
+        done.map(({ number }) => number),
+      )
+      for (const { entry } of done) {
+        const left = (waitingOf.get(keyOf(entry.user)) ?? 1) - 1
+        if (left > 0) waitingOf.set(keyOf(entry.user), left)
+        else waitingOf.delete(keyOf(entry.user))
+        arrivals.delete(entry.eventId)
+      }
+    },
+    get oldestSosAt() {
+      return arrivals.values().next().value ?? null
+    },
+    async stop() {
+      await Promise.all([sos.stop(), telemetry.stop()])
+    },
+  }
+}
+
+function keyOf({ appId, userId }: User): string {
+  return `${appId} ${userId}`
+}
+
+// About 2,000 reports: what is read at a time when the store is back, and removed together.
+const SOS_SEGMENT_BYTES = 1024 * 1024
+const TELEMETRY_SEGMENT_BYTES = 4 * 1024 * 1024

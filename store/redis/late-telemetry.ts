@@ -1,0 +1,67 @@
+import { TRAIL_POINTS } from '../store.js'
+import type { LateEntry, LateTelemetry, Retention, TrailPoint, WriteAttempt } from '../store.js'
+import type { Commands } from './connection.js'
+import { BATCH_SECONDS, keys } from './keys.js'
+
+/** Telemetry from a journal, once each, however often it is brought. */
+export function createRedisLateTelemetry(redis: Commands, retention: Retention): LateTelemetry {
+  /** Last numbers of the batches that were asked about; a closed batch changes no more. */
+  const closed = new Map<string, number>()
+
+  async function hasHappened(appId: string, { batch, number }: WriteAttempt): Promise<boolean> {
+    const key = keys.batch(appId, batch)
+    let last = closed.get(key)
+    if (last === undefined) {
+      last = await redis.closeBatch(key, BATCH_SECONDS)
+      if (closed.size >= CLOSED_MAX) closed.clear()
+      closed.set(key, last)
+    }
+    return number <= last
+  }
+
+  async function appendRun(appId: string, run: string, entries: LateEntry[]): Promise<void> {
+    const positionKeys = new Map<string, number>()
+    const records = entries.flatMap(({ number, record }) => {
+      const { userId, receivedAt, occurredAt, position } = record
+      const json = JSON.stringify(record)
+      if (!position) return [number, json, receivedAt, 0, userId, '']
+      const key = keys.lastPosition(appId, userId)
+      const index = positionKeys.get(key) ?? positionKeys.size + 4
+      positionKeys.set(key, index)
+      const point = JSON.stringify({ occurredAt, position } satisfies TrailPoint)
+      return [number, json, receivedAt, index, userId, point]
+    })
+    const allKeys = [
+      keys.telemetry(appId),
+      keys.openIds(appId),
+      keys.replayed(appId, run),
+      ...positionKeys.keys(),
+    ]
+    await redis.appendLate(
+      allKeys.length,
+      ...allKeys,
+      retention.telemetryPerApp,
+      retention.days * 86_400,
+      keys.trails(appId),
+      TRAIL_POINTS,
+      BATCH_SECONDS,
+      ...records,
+    )
+  }
+
+  return {
+    async append(appId, entries) {
+      const missing = []
+      for (const entry of entries)
+        if (!entry.attempt || !(await hasHappened(appId, entry.attempt))) missing.push(entry)
+      for (const run of new Set(missing.map((entry) => entry.run)))
+        await appendRun(
+          appId,
+          run,
+          missing.filter((entry) => entry.run === run),
+        )
+    },
+  }
+}
+
+const CLOSED_MAX = 10_000
