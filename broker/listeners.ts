@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
+import type { Admission } from './gate/admission.js'
 import { Gate } from './gate/gate.js'
 import type { GateLimits, Transport } from './gate/gate.js'
 import type { PublishPacket } from './gate/packets.js'
@@ -20,6 +21,7 @@ export interface ListenersOptions {
   certificate: { cert: Buffer; key: Buffer }
   limits: GateLimits
   isPaced: (topicName: string) => boolean
+  admission: Admission
   /** A connection whose CONNECT passed the gate. */
   onConnect: (gate: Gate) => void
   /** A publication that its connection did not live to see handled. */
@@ -47,6 +49,7 @@ export function createListeners(options: ListenersOptions) {
       sessionId: nextSessionId(),
       limits,
       isPaced: options.isPaced,
+      admission: options.admission,
       onConnect: options.onConnect,
       onAbandoned: options.onAbandoned,
       onViolation: ({ sessionId, origin }, { clause, message }) => {

@@ -9,6 +9,7 @@ import { createLoginThrottle } from '../auth/throttle.js'
 import { isTelemetryTopic } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
+import type { Handler } from '../handlers/handler.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
@@ -27,6 +28,7 @@ import { createEventDelivery } from './deliver-event.js'
 import { createEmbeddedPath, createRedisPath } from './durable-path.js'
 import type { DurablePath } from './durable-path.js'
 import { createEngine } from './engine.js'
+import { createAdmission } from './gate/admission.js'
 import { createEnginePersistence } from './engine-persistence.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
@@ -109,9 +111,11 @@ async function openEverything(
   let isStopping = false
   const admin = createAdminServer({ metrics, health: () => readHealth(path, isStopping) })
   closers.push(() => closeServer(admin))
+  const admission = createAdmission({ perTurn: TELEMETRY_PER_TURN, underWayMax: TELEMETRY_UNDER_WAY_MAX })
+  const takeTelemetry = createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock })
   const handlers = {
     sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
-    telemetry: createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock }),
+    telemetry: ((message) => admission.around(() => takeTelemetry(message))) satisfies Handler,
   }
   const engine = await createEngine({
     login,
@@ -158,6 +162,7 @@ async function openEverything(
     certificate,
     limits: config.gate,
     isPaced: isTelemetryTopic,
+    admission,
     onConnect: engine.handle,
     onAbandoned: engine.takeAbandoned,
     onRequest: http.onRequest,
@@ -234,5 +239,9 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
+/** About 3 ms of work: an SOS waits for a few turns, the store's batches are still large. */
+const TELEMETRY_PER_TURN = 128
+/** A tenth of a second of the fastest store; more would only wait in memory, in front of nothing. */
+const TELEMETRY_UNDER_WAY_MAX = 4_096
 /** Long enough to order one by hand. */
 const CERTIFICATE_WARNING_DAYS = 14

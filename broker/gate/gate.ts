@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import type { Admission } from './admission.js'
 import { PartialPacket, readFrame } from './framing.js'
 import {
   encodeAck,
@@ -9,10 +10,10 @@ import {
 } from './mqtt5.js'
 import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
-import { Pacer } from './pacer.js'
 import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
 import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
 import { ProtocolViolation, REASON } from './reason.js'
+import { WaitingTelemetry } from './waiting-telemetry.js'
 
 export type Transport = 'tcp' | 'tls' | 'ws' | 'wss'
 
@@ -45,6 +46,8 @@ export interface GateOptions {
   limits: GateLimits
   /** Whether a publication may be read more slowly than it comes. */
   isPaced: (topicName: string) => boolean
+  /** The room that such publications of all connections share. */
+  admission: Admission
   /** A CONNECT passed every check; the engine is to take the gate over. */
   onConnect: (gate: Gate) => void
   onViolation: (gate: Gate, violation: ProtocolViolation) => void
@@ -80,11 +83,7 @@ export class Gate extends Duplex {
   #isSilent = false
   #partial = new PartialPacket()
   #outbound: Outbound | null = null
-  #pacer: Pacer
-  /** Telemetry that came faster than it may, whole packets in 3.1.1, oldest first. */
-  #paced: Buffer[] = []
-  #pacedBytes = 0
-  #pacedTimer: NodeJS.Timeout | null = null
+  #waiting: WaitingTelemetry
   #isEngineFull = false
   /** The client does not read what the gate itself answered. */
   #isWireFull = false
@@ -103,7 +102,16 @@ export class Gate extends Duplex {
     this.#wire = options.wire
     this.origin = options.origin
     this.sessionId = options.sessionId
-    this.#pacer = new Pacer(options.limits.telemetryRate, options.limits.telemetryBurst)
+    this.#waiting = new WaitingTelemetry({
+      rate: options.limits.telemetryRate,
+      burst: options.limits.telemetryBurst,
+      admission: options.admission,
+      mayRelease: () => !this.#isEngineFull,
+      onRelease: (packets) => {
+        this.#pushAll(packets)
+        this.#paceWire()
+      },
+    })
     this.#connectTimer = setTimeout(() => this.#connectCameTooLate(), options.limits.connectTimeoutMs)
     this.#wire.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#wire.on('end', () => this.#onWireEnd())
@@ -143,7 +151,7 @@ export class Gate extends Duplex {
     this.setCloseReason(reason)
     if (this.#state !== 'open') return void (this.#state === 'connecting' && this.destroy())
     this.#state = 'leaving'
-    this.#releaseAllPaced()
+    this.#pushAll(this.#waiting.takeAll())
     this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
     this.#tellToLeaveWhenIdle()
   }
@@ -305,35 +313,9 @@ export class Gate extends Duplex {
     }
     outbound.expectAnswer(packetId, qos)
     if (this.#state === 'leaving' || !this.#options.isPaced(topicName)) return true
-    if (this.#paced.length === 0 && this.#pacer.take()) return true
-    const bytes = encodeForEngine(packet)
-    this.#paced.push(bytes)
-    this.#pacedBytes += bytes.length
-    this.#releasePacedLater()
+    if (this.#waiting.mayPass()) return true
+    this.#waiting.add(encodeForEngine(packet))
     return false
-  }
-
-  #releasePacedLater(): void {
-    if (this.#paced.length === 0 || this.#isEngineFull) return // _read goes on when the engine has room
-    this.#pacedTimer ??= setTimeout(() => this.#releasePaced(), this.#pacer.waitMs())
-  }
-
-  #releasePaced(): void {
-    this.#pacedTimer = null
-    while (this.#paced.length > 0 && !this.#isEngineFull && this.#pacer.take()) {
-      const bytes = this.#paced.shift() as Buffer
-      this.#pacedBytes -= bytes.length
-      this.#pushAll([bytes])
-    }
-    this.#releasePacedLater()
-    this.#paceWire()
-  }
-
-  /** At the end what came too fast is no flood any longer. */
-  #releaseAllPaced(): void {
-    this.#pushAll(this.#paced)
-    this.#paced = []
-    this.#pacedBytes = 0
   }
 
   #pushAll(packets: Buffer[]): void {
@@ -346,7 +328,7 @@ export class Gate extends Duplex {
   #paceWire(): void {
     if (this.#isWireGone || this.#state === 'closed') return
     const isBusy = this.#isEngineFull || this.#isWireFull || this.#isReadScheduled
-    if (this.#mayRead() && !isBusy && this.#pacedBytes < PACED_BYTES_MAX) this.#wire.resume()
+    if (this.#mayRead() && !isBusy && this.#waiting.bytes < WAITING_BYTES_MAX) this.#wire.resume()
     else this.#wire.pause()
   }
 
@@ -359,7 +341,7 @@ export class Gate extends Duplex {
 
   override _read(): void {
     this.#isEngineFull = false
-    this.#releasePacedLater()
+    this.#waiting.releaseLater()
     this.#paceWire()
   }
 
@@ -469,7 +451,7 @@ export class Gate extends Duplex {
     }
     this.#state = 'closing'
     this.#wire.pause()
-    this.#releaseAllPaced()
+    this.#pushAll(this.#waiting.takeAll())
     if (this.#endTimer) clearTimeout(this.#endTimer)
     this.#endTimer = setTimeout(() => this.destroy(), ANSWER_LIMIT_MS)
     setImmediate(() => this.#closeIfAnswered())
@@ -487,8 +469,8 @@ export class Gate extends Duplex {
   }
 
   #handOverUnseen(): void {
-    const unseen = Buffer.concat([(this.read() as Buffer | null) ?? Buffer.alloc(0), ...this.#paced])
-    this.#paced = []
+    const unread = (this.read() as Buffer | null) ?? Buffer.alloc(0)
+    const unseen = Buffer.concat([unread, ...this.#waiting.takeAll()])
     for (let frame = readFrame(unseen, 0, Infinity); frame; frame = readFrame(unseen, frame.end, Infinity)) {
       const packet = frame.type === TYPE.publish && readPacket(unseen, frame, 4)
       if (packet && packet.is === 'publish') this.#options.onAbandoned(this, packet)
@@ -497,9 +479,10 @@ export class Gate extends Duplex {
 
   /** The last words still have to reach the client: on TLS and WebSocket they are not in the kernel yet. */
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
-    for (const timer of [this.#connectTimer, this.#endTimer, this.#idleTimer, this.#pacedTimer]) {
+    for (const timer of [this.#connectTimer, this.#endTimer, this.#idleTimer]) {
       if (timer) clearTimeout(timer)
     }
+    this.#waiting.stop()
     if (!this.#isWireGone) {
       if (!this.#isSilent) this.#sayGoodbye()
       this.#endWire()
@@ -531,7 +514,7 @@ export class Gate extends Duplex {
  * Telemetry kept per connection while it comes faster than TELEMETRY_RATE; behind it the socket is read no
  * further. It is what an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate.
  */
-const PACED_BYTES_MAX = 65_536
+const WAITING_BYTES_MAX = 65_536
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
 const PACKETS_PER_TURN = 32
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */

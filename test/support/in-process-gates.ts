@@ -5,6 +5,7 @@ import { createLoginThrottle } from '../../auth/throttle.js'
 import { isTelemetryTopic } from '../../auth/topics.js'
 import { createEnginePersistence } from '../../broker/engine-persistence.js'
 import { createEngine } from '../../broker/engine.js'
+import { createAdmission } from '../../broker/gate/admission.js'
 import { Gate } from '../../broker/gate/gate.js'
 import { createSessions } from '../../broker/sessions.js'
 import { createAliasLearner } from '../../handlers/device-alias.js'
@@ -66,6 +67,7 @@ export async function createInProcessGates(
     log: createLog({ level: 'silent', isTerminal: false }).log,
     metrics: createMetrics(),
   })
+  const admission = createAdmission({ perTurn: 1_000, underWayMax: 1_000_000 })
   let count = 0
   let openGates = 0
   return {
@@ -84,6 +86,7 @@ export async function createInProcessGates(
           telemetryBurst: 1_000_000,
         },
         isPaced: isTelemetryTopic,
+        admission,
         onConnect: (gate) => engine.handle(gate),
         onAbandoned: engine.takeAbandoned,
         onViolation: () => {},

@@ -1,0 +1,64 @@
+/** The room that the telemetry of all connections shares. An SOS needs none. */
+export interface Admission {
+  readonly hasRoom: boolean
+  take(): void
+  /** Calls `enter` once there may be room again; whoever waits longest is first. */
+  wait(enter: () => void): void
+  leave(enter: () => void): void
+}
+
+/**
+ * Lets `perTurn` telemetry messages into each turn of the event loop, and no more while `underWayMax` of them wait
+ * for the store. So a turn stays short however many clients send, and an SOS is in the next one.
+ */
+export function createAdmission({ perTurn, underWayMax }: { perTurn: number; underWayMax: number }) {
+  let left = perTurn
+  let underWay = 0
+  let isTurnWatched = false
+  const waiting = new Set<() => void>()
+
+  function watchTurn(): void {
+    if (isTurnWatched) return
+    isTurnWatched = true
+    setImmediate(() => {
+      isTurnWatched = false
+      left = perTurn
+      letIn()
+    })
+  }
+
+  function letIn(): void {
+    // Whoever is not through yet joins the end.
+    for (const enter of waiting) {
+      if (!admission.hasRoom) break
+      waiting.delete(enter)
+      enter()
+    }
+    if (waiting.size > 0 && underWay < underWayMax) watchTurn()
+  }
+
+  const admission: Admission & { around<Result>(work: () => Promise<Result>): Promise<Result> } = {
+    get hasRoom() {
+      return left > 0 && underWay < underWayMax
+    },
+    take() {
+      left--
+      watchTurn()
+    },
+    wait(enter) {
+      waiting.add(enter)
+      if (underWay < underWayMax) watchTurn()
+    },
+    leave: (enter) => void waiting.delete(enter),
+    /** Counts one message as under way until `work` is done. */
+    async around(work) {
+      underWay++
+      try {
+        return await work()
+      } finally {
+        if (underWay-- === underWayMax) watchTurn()
+      }
+    },
+  }
+  return admission
+}

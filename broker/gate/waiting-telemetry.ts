@@ -1,0 +1,91 @@
+import type { Admission } from './admission.js'
+import { Pacer } from './pacer.js'
+
+/**
+ * Telemetry of one connection that came faster than it may, or than the broker can take from all: whole packets
+ * in 3.1.1, oldest first. What an SOS of the same client overtakes.
+ */
+export class WaitingTelemetry {
+  #pacer: Pacer
+  #admission: Admission
+  #mayRelease: () => boolean
+  #onRelease: (packets: Buffer[]) => void
+  #packets: Buffer[] = []
+  #bytes = 0
+  #timer: NodeJS.Timeout | null = null
+  #release = () => this.#releaseSome()
+
+  constructor(options: {
+    /** Messages a second on average, and at once. */
+    rate: number
+    burst: number
+    admission: Admission
+    /** False while the engine is full: releaseLater() is called when it has room. */
+    mayRelease: () => boolean
+    onRelease: (packets: Buffer[]) => void
+  }) {
+    this.#pacer = new Pacer(options.rate, options.burst)
+    this.#admission = options.admission
+    this.#mayRelease = options.mayRelease
+    this.#onRelease = options.onRelease
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Whether a message may go on without waiting; then it counts as gone. */
+  mayPass(): boolean {
+    if (this.#packets.length > 0 || !this.#admission.hasRoom || !this.#pacer.take()) return false
+    this.#admission.take()
+    return true
+  }
+
+  add(packet: Buffer): void {
+    this.#packets.push(packet)
+    this.#bytes += packet.length
+    this.releaseLater()
+  }
+
+  releaseLater(): void {
+    if (this.#packets.length === 0 || !this.#mayRelease() || this.#timer) return
+    if (!this.#admission.hasRoom) this.#admission.wait(this.#release)
+    else this.#timer = setTimeout(this.#release, this.#pacer.waitMs())
+  }
+
+  /** At the end what came too fast is no flood any longer. */
+  takeAll(): Buffer[] {
+    const all = this.#packets
+    this.#packets = []
+    this.#bytes = 0
+    this.stop()
+    return all
+  }
+
+  stop(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#admission.leave(this.#release)
+  }
+
+  #releaseSome(): void {
+    this.#timer = null
+    const released: Buffer[] = []
+    while (
+      released.length < Math.min(this.#packets.length, RELEASED_AT_ONCE_MAX) &&
+      this.#admission.hasRoom &&
+      this.#pacer.take()
+    ) {
+      this.#admission.take()
+      const packet = this.#packets[released.length] as Buffer
+      this.#bytes -= packet.length
+      released.push(packet)
+    }
+    this.#packets.splice(0, released.length)
+    if (released.length > 0) this.#onRelease(released)
+    this.releaseLater()
+  }
+}
+
+/** Others wait for room too. */
+const RELEASED_AT_ONCE_MAX = 16
