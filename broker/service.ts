@@ -239,8 +239,8 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
-/** About 3 ms of work: an SOS waits for a few turns, the store's batches are still large. */
-const TELEMETRY_PER_TURN = 128
+/** About 2 ms of work: an SOS waits for a few turns. More in a turn made the store no faster. */
+const TELEMETRY_PER_TURN = 32
 /** A tenth of a second of the fastest store; more would only wait in memory, in front of nothing. */
 const TELEMETRY_UNDER_WAY_MAX = 4_096
 /** Long enough to order one by hand. */
