@@ -1,9 +1,6 @@
 import type { RequestListener } from 'node:http'
-import cors from '@fastify/cors'
-import swagger from '@fastify/swagger'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { BackendLogin, Login } from '../auth/login.js'
 import type { Clock, Handler } from '../handlers/handler.js'
 import type { IncidentActions } from '../handlers/incidents.js'
@@ -15,9 +12,10 @@ import { eventRoutes } from './backend/events.js'
 import type { EventBell } from './backend/events.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
 import { backendUserRoutes } from './backend/users.js'
-import { renderApiPage } from './api-page.js'
+import { serveDescription } from './description.js'
 import { answerBadPath, answerErrors } from './errors.js'
 import { requireBackend, requireUser } from './identity.js'
+import { schemaController } from './schema-controller.js'
 import { contactRoutes } from './sdk/contacts.js'
 import { deviceRoutes } from './sdk/devices.js'
 import { meRoutes } from './sdk/me.js'
@@ -53,27 +51,19 @@ export async function createHttpApp(
     rewriteUrl: ({ url = '/' }) => url.replace(/^\/{2,}/, '/'),
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: answerBadPath,
+    schemaController,
   })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
   answerErrors(app, options.log)
   readBodies(app)
   countRequests(app, options.metrics)
   if (options.corsOrigins.length > 0)
-    await app.register(cors, { origin: options.corsOrigins, methods: ['GET', 'PUT', 'POST', 'DELETE'] })
-  await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'connect-broker', version: '1' } },
-    transform: jsonSchemaTransform,
-  })
+    await app.register(import('@fastify/cors'), {
+      origin: options.corsOrigins,
+      methods: ['GET', 'PUT', 'POST', 'DELETE'],
+    })
+  serveDescription(app)
   await app.register(sdkRoutes(options), { prefix: '/v1/sdk' })
   await app.register(backendRoutes(options), { prefix: '/v1/backend' })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-  app.get('/docs', { schema: { hide: true } }, async (_request, reply) => {
-    return reply
-      .type('text/html; charset=utf-8')
-      .header('content-security-policy', PAGE_POLICY)
-      .send(renderApiPage(app.swagger()))
-  })
   await app.ready()
   return { onRequest: (request, response) => app.routing(request, response), stop: () => app.close() }
 }
@@ -134,5 +124,3 @@ function countRequests(app: FastifyInstance, metrics: Metrics): void {
 
 // The largest body is an SOS with every field, below 4 KiB; the same limit as for an MQTT packet.
 const BODY_BYTES_MAX = 65_536
-// The page is text of our own: nothing to load, nothing to run.
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
