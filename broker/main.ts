@@ -11,7 +11,7 @@ import { welcome } from './welcome.js'
 async function main(): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   const config = readConfigOrExit(isTerminal)
-  const { log, flush } = createLog({ level: config.logLevel, isTerminal })
+  const { log, flush, written } = createLog({ level: config.logLevel, isTerminal })
   process.on('exit', flush)
   // A mistake of ours: nothing may go on as if it had not happened. The container starts us again.
   process.on('uncaughtException', (error) => {
@@ -21,10 +21,11 @@ async function main(): Promise<void> {
 
   // Before the start, which may take long: as the first process of a container we would not hear them at all.
   const starting = startService(config, log)
-  stopOnSignals(starting, log)
-  const service = await starting.catch((error: Error) => {
+  stopOnSignals(starting, log, written)
+  const service = await starting.catch(async (error: Error) => {
     if (error instanceof SettingError) log.fatal(error.message)
     else log.fatal({ err: error }, 'the broker could not start')
+    await written()
     process.exit(error instanceof SettingError ? 1 : 70)
   })
   process.on('SIGHUP', () => service.apps.reload())
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
   if (isTerminal) process.stdout.write(welcome(service, config))
 }
 
-function stopOnSignals(starting: Promise<Service>, log: Log): void {
+function stopOnSignals(starting: Promise<Service>, log: Log, written: () => Promise<unknown>): void {
   let isStopping = false
   const stop = async (signal: string) => {
     if (isStopping) return
@@ -43,10 +44,12 @@ function stopOnSignals(starting: Promise<Service>, log: Log): void {
       log.error('not everything could be closed in time')
       process.exit(1)
     }, STOP_LIMIT_MS)
-    const service = await starting
+    const service = await starting.catch(() => null)
+    if (!service) return // the failed start ends the process itself
     await service.stop()
     clearTimeout(limit)
     log.info('stopped')
+    await written()
     process.exit(0)
   }
   process.on('SIGTERM', () => void stop('SIGTERM'))
@@ -68,4 +71,4 @@ function readConfigOrExit(isTerminal: boolean): Config {
 /** Container engines kill after 10 s; what was acknowledged is stored already. */
 const STOP_LIMIT_MS = 9_500
 
-await main()
+void main()

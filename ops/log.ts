@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
 import type PinoPretty from 'pino-pretty'
 
@@ -8,11 +10,13 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] a
 
 /**
  * JSON lines on standard output, or readable ones when that is a terminal. Payloads, passwords and secrets
- * are never logged; ids are. `flush` writes what is left before the process ends.
+ * are never logged; ids are. `written` resolves when every line is written in its order, or after a moment when
+ * nobody reads; `flush` writes what is left when the process ends at once.
  */
 export function createLog(options: { level: string; isTerminal: boolean }): {
   log: Log
   flush: () => unknown
+  written: () => Promise<unknown>
 } {
   const settings: pino.LoggerOptions = {
     level: options.level,
@@ -28,7 +32,7 @@ export function createLog(options: { level: string; isTerminal: boolean }): {
       settings,
       pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', sync: true, singleLine: true }),
     )
-    return { log, flush: () => {} }
+    return { log, flush: () => {}, written: async () => {} }
   }
   // Not synchronous: a reader that hangs or a full disk may cost log lines, but never stop the broker.
   const destination = pino.destination({ fd: 1, sync: false, maxLength: UNWRITTEN_BYTES_MAX })
@@ -36,7 +40,18 @@ export function createLog(options: { level: string; isTerminal: boolean }): {
   let canWrite = true
   destination.on('error', () => (canWrite = false))
   destination.on('drain', () => (canWrite = true))
-  return { log, flush: () => canWrite && destination.flushSync() }
+  return {
+    log,
+    flush: () => canWrite && destination.flushSync(),
+    async written() {
+      if (!canWrite) return
+      const drained = once(destination, 'drain').catch(() => {}) // an error ends the wait as well
+      destination.write('') // 'drain' follows also when nothing was left
+      await Promise.race([drained, wait(READER_LIMIT_MS)])
+    },
+  }
 }
+
+const READER_LIMIT_MS = 500
 
 const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
