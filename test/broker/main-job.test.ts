@@ -1,6 +1,6 @@
 import t from 'tap'
 import mqtt from 'mqtt'
-import { startBroker } from '../support/broker.js'
+import { shippedProgram, startBroker } from '../support/broker.js'
 import { startRedis } from '../support/redis.js'
 
 const REPORT = {
@@ -14,7 +14,7 @@ const REPORT = {
 for (const store of ['embedded', 'redis']) {
   t.test(`with the ${store} store a signed client gets PUBACK and its processed event`, async (t) => {
     const env = store === 'redis' ? { REDIS_URL: (await startRedis(t)).url } : {}
-    const broker = await startBroker(t, { env })
+    const broker = await startBroker(t, { env, program: shippedProgram })
     const { username, password } = broker.credentials('user-7')
     const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.ports.mqtt}`, {
       protocolVersion: 5,

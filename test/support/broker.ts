@@ -10,7 +10,10 @@ import { signUser } from '../../auth/identity.js'
 
 /** The project's folder, from dist/test/support. */
 export const root = new URL('../../..', import.meta.url).pathname
-const mainFile = join(root, 'dist/broker/main.js')
+/** The broker as it is shipped. */
+export const shippedProgram = join(root, 'dist/broker/main.js')
+/** The same packed into one file, which starts in half the time, when the tests run together (scripts/test.mjs). */
+export const testProgram = process.env.TEST_BROKER ?? shippedProgram
 
 export type LogLine = Record<string, unknown> & { msg?: string }
 
@@ -42,11 +45,11 @@ export interface Credentials {
  */
 export async function startBroker(
   t: Test,
-  { env = {}, dataDir }: { env?: NodeJS.ProcessEnv; dataDir?: string } = {},
+  { env = {}, dataDir, program }: { env?: NodeJS.ProcessEnv; dataDir?: string; program?: string } = {},
 ): Promise<Broker> {
   const directory = dataDir ?? temporaryDirectory(t)
   if (dataDir === undefined) lendCertificate(directory)
-  const child = spawnBroker({ DATA_DIR: directory, ...env })
+  const child = spawnBroker({ DATA_DIR: directory, ...env }, program)
   const log: LogLine[] = []
   const waiting: { fits: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = []
   let errors = ''
@@ -100,8 +103,8 @@ function lendCertificate(dataDir: string): void {
   if (lent && !existsSync(join(dataDir, 'tls'))) cpSync(lent, join(dataDir, 'tls'), { recursive: true })
 }
 
-/** Starts the broker's process on free ports; for tests of what happens when it cannot start. */
-export function spawnBroker(env: NodeJS.ProcessEnv, nodeOptions: string[] = []): ChildProcess {
+/** Starts the broker's process, on free ports unless told otherwise. */
+export function spawnBroker(env: NodeJS.ProcessEnv, program = testProgram): ChildProcess {
   const anyPorts = {
     HOST: '127.0.0.1',
     MQTT_PORT: '0',
@@ -113,22 +116,10 @@ export function spawnBroker(env: NodeJS.ProcessEnv, nodeOptions: string[] = []):
     STORE_TIMEOUT_MS: '3000',
   }
   // No threads for the compiler: most brokers here live for a second, and two cores have others to serve.
-  return spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, mainFile], {
+  return spawn(process.execPath, ['--v8-pool-size=0', program], {
     env: { PATH: process.env.PATH, ...anyPorts, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-}
-
-/** Runs a broker that is expected to give up: its exit code and what it wrote to standard output. */
-export async function runBrokerToItsEnd(
-  env: NodeJS.ProcessEnv,
-): Promise<{ code: number | null; output: string }> {
-  const child = spawnBroker(env)
-  let output = ''
-  child.stdout?.on('data', (chunk: Buffer) => (output += chunk))
-  child.stderr?.on('data', (chunk: Buffer) => (output += chunk))
-  await once(child, 'close')
-  return { code: child.exitCode, output }
 }
 
 /** A directory of its own for a test, removed when the test ends. */

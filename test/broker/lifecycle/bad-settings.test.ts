@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { generate } from 'selfsigned'
-import { root, temporaryDirectory } from '../../support/broker.js'
+import { temporaryDirectory, testProgram } from '../../support/broker.js'
 import { runProgram } from '../../support/programs.js'
 import { startRedis } from '../../support/redis.js'
 
@@ -119,10 +119,7 @@ function directoryWith(name: string): string {
 /** The last line of a broker that gives up. */
 async function runToItsEnd(t: Test, command: string[], settings: NodeJS.ProcessEnv): Promise<string> {
   const env = { PATH: process.env.PATH, ...ANY_PORTS, DATA_DIR: noDirectory, ...settings }
-  const [program, ...args] = [...command, join(root, 'dist/broker/main.js')] as unknown as [
-    string,
-    ...string[],
-  ]
+  const [program, ...args] = [...command, '--v8-pool-size=0', testProgram] as unknown as [string, ...string[]]
   const { code, output, errors } = await runProgram(t, program, args, { env }).ended
   t.equal(code, 1)
   t.equal(errors, '', 'nothing on standard error')
