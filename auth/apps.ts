@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, watchFile, unwatchFile, writeFileS
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../ops/log.js'
+import { APP_ID_LENGTH_MAX, SECRETS_MAX } from './app-limits.js'
 
 /** One app as a principal's hash is checked against it. */
 export interface App {
@@ -20,12 +21,6 @@ export interface AppRegistry {
   reload(): void
   stop(): void
 }
-
-/** A login checks both secrets of every app, known or not, so a third would show in the time it takes. */
-export const SECRETS_MAX = 2
-
-/** Longer than anybody's; what is longer in a login is no app id and need not be kept or logged. */
-export const APP_ID_LENGTH_MAX = 128
 
 /**
  * The apps file: `{"apps":[{"appId":"demo-app","secrets":["…"],"disabled":false}]}`, read again when it changes.

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
 import type { User } from '../store/user.js'
-import { APP_ID_LENGTH_MAX, SECRETS_MAX } from './apps.js'
+import { APP_ID_LENGTH_MAX, SECRETS_MAX } from './app-limits.js'
 import type { App } from './apps.js'
 
 /** A username taken apart; see the identity section of docs/mqtt.md. */

@@ -1,0 +1,5 @@
+/** A login checks both secrets of every app, known or not, so a third would show in the time it takes. */
+export const SECRETS_MAX = 2
+
+/** Longer than anybody's; what is longer in a login is no app id and need not be kept or logged. */
+export const APP_ID_LENGTH_MAX = 128
