@@ -25,79 +25,87 @@ function telemetry(count: number, padding = ''): Buffer[] {
 
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
 
-for (const transport of ['tcp', 'ws'] as const) {
-  t.test(
-    `telemetry that comes too fast over ${transport} is held, not dropped, and an SOS overtakes it`,
-    async (t) => {
-      const broker = await startBroker(t, { env: { TELEMETRY_RATE: '25', TELEMETRY_BURST: '5' } })
-      const wire = await openWire(t, broker, transport)
-      const client = createRawClient(t, wire.stream, 4)
-      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
-      wire.sendTogether([connectBytes(broker.credentials('alice')), ...telemetry(50), sos])
-      const acknowledged = await readPubacks(client, 51)
-      const sosAt = acknowledged.indexOf(SOS_ID)
-      t.ok(
-        sosAt < 25,
-        `the SOS is acknowledged before most of the telemetry in front of it: as number ${sosAt + 1}`,
-      )
-      t.same(
-        acknowledged.filter((id) => id !== SOS_ID),
-        upTo(50),
-        'each telemetry message is acknowledged, in order',
-      )
-      const stored = await stopAndRead(broker)
-      t.same(numbersOf(stored), upTo(50), 'and stored')
-      t.equal(stored.openIncident('alice')?.reports, 1)
-    },
-  )
+const TRANSPORTS = ['tcp', 'ws'] as const
 
-  t.test(`the end of a connection over ${transport} loses none of the telemetry that is held`, async (t) => {
-    // So slow that the test would never end if anything waited for its turn.
-    const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
-    const ends = ['DISCONNECT', 'FIN', 'reset', 'protocol violation']
-    for (const end of ends) {
-      const wire = await openWire(t, broker, transport)
-      const client = createRawClient(t, wire.stream, 4)
-      wire.sendTogether([connectBytes(broker.credentials(end))])
-      await client.nextOf('connack')
-      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
-      const parts = [...telemetry(40), sos]
-      if (end === 'DISCONNECT') wire.sendTogether([...parts, DISCONNECT])
-      if (end === 'FIN') wire.sendAndClose(parts)
-      if (end === 'protocol violation') wire.sendTogether([...parts, Buffer.from('0000', 'hex')])
-      if (end === 'reset') {
-        wire.sendTogether(parts)
-        // Behind the telemetry that is held; when it is answered, the broker has read all of it.
-        while ((await client.nextOf('puback')).messageId !== SOS_ID);
-        wire.socket.resetAndDestroy()
-      }
-      await metricsUntil(broker, (read) => read('connect_broker_sessions') === 0)
-    }
-    const stored = await stopAndRead(broker)
-    for (const end of ends) {
-      t.same(numbersOf(stored, end), upTo(40), `all is stored that came before ${end}`)
-      t.equal(stored.openIncident(end)?.reports, 1)
-    }
-  })
+t.test('telemetry that comes too fast is held, not dropped, and an SOS overtakes it', async (t) => {
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '25', TELEMETRY_BURST: '5' } })
+  for (const transport of TRANSPORTS) {
+    const wire = await openWire(t, broker, transport)
+    const client = createRawClient(t, wire.stream, 4)
+    const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+    wire.sendTogether([connectBytes(broker.credentials(transport)), ...telemetry(50), sos])
+    const acknowledged = await readPubacks(client, 51)
+    const sosAt = acknowledged.indexOf(SOS_ID)
+    t.ok(
+      sosAt < 25,
+      `the SOS is acknowledged before most of the telemetry in front of it over ${transport}: as number ${sosAt + 1}`,
+    )
+    t.same(
+      acknowledged.filter((id) => id !== SOS_ID),
+      upTo(50),
+      'each telemetry message is acknowledged, in order',
+    )
+  }
+  const stored = await stopAndRead(broker)
+  for (const transport of TRANSPORTS) {
+    t.same(numbersOf(stored, transport), upTo(50), 'and stored')
+    t.equal(stored.openIncident(transport)?.reports, 1)
+  }
+})
 
-  t.test(
-    `more telemetry than is held stays with the client over ${transport}, and none is lost`,
-    async (t) => {
-      const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1000', TELEMETRY_BURST: '1' } })
-      const wire = await openWire(t, broker, transport)
-      const client = createRawClient(t, wire.stream, 4)
-      // 64 KiB are held, this is five times as much, and the end of the client stands behind it.
-      const parts = [connectBytes(broker.credentials('alice')), ...telemetry(600, 'x'.repeat(450))]
-      const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
-      wire.sendTogether([...parts, sos])
-      t.same(
-        (await readPubacks(client, 601)).toSorted((a, b) => a - b),
-        [...upTo(600), SOS_ID],
-      )
-      t.same(numbersOf(await stopAndRead(broker)), upTo(600))
-    },
+t.test('the end of a connection loses none of the telemetry that is held', async (t) => {
+  // So slow that the test would never end if anything waited for its turn.
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
+  const ends = TRANSPORTS.flatMap((transport) =>
+    ['DISCONNECT', 'FIN', 'reset', 'protocol violation'].map((end) => ({
+      transport,
+      end,
+      user: `${end} over ${transport}`,
+    })),
   )
-}
+  for (const { transport, end, user } of ends) {
+    const wire = await openWire(t, broker, transport)
+    const client = createRawClient(t, wire.stream, 4)
+    wire.sendTogether([connectBytes(broker.credentials(user))])
+    await client.nextOf('connack')
+    const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+    const parts = [...telemetry(40), sos]
+    if (end === 'DISCONNECT') wire.sendTogether([...parts, DISCONNECT])
+    if (end === 'FIN') wire.sendAndClose(parts)
+    if (end === 'protocol violation') wire.sendTogether([...parts, Buffer.from('0000', 'hex')])
+    if (end === 'reset') {
+      wire.sendTogether(parts)
+      // Behind the telemetry that is held; when it is answered, the broker has read all of it.
+      while ((await client.nextOf('puback')).messageId !== SOS_ID);
+      wire.socket.resetAndDestroy()
+    }
+    await metricsUntil(broker, (read) => read('connect_broker_sessions') === 0)
+  }
+  const stored = await stopAndRead(broker)
+  for (const { user } of ends) {
+    t.same(numbersOf(stored, user), upTo(40), `all is stored that came before ${user}`)
+    t.equal(stored.openIncident(user)?.reports, 1)
+  }
+})
+
+t.test('more telemetry than is held stays with the client, and none is lost', async (t) => {
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1000', TELEMETRY_BURST: '1' } })
+  for (const transport of TRANSPORTS) {
+    const wire = await openWire(t, broker, transport)
+    const client = createRawClient(t, wire.stream, 4)
+    // 64 KiB are held, this is five times as much, and the end of the client stands behind it.
+    const parts = [connectBytes(broker.credentials(transport)), ...telemetry(600, 'x'.repeat(450))]
+    const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+    wire.sendTogether([...parts, sos])
+    t.same(
+      (await readPubacks(client, 601)).toSorted((a, b) => a - b),
+      [...upTo(600), SOS_ID],
+      transport,
+    )
+  }
+  const stored = await stopAndRead(broker)
+  for (const transport of TRANSPORTS) t.same(numbersOf(stored, transport), upTo(600))
+})
 
 t.test('a stop of the broker loses none of the telemetry that is held', async (t) => {
   const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
