@@ -13,9 +13,9 @@ const words = process.argv.slice(2)
 const TAKES_LONG = [
   'gate/fuzz',
   'backend/event-stream',
-  'gate/pacing',
+  'gate/closing',
   'store-away/store-away',
-  'gate/limits',
+  'gate/slow-reader',
 ]
 const waiting = testFiles('dist/test').filter(
   (file) => words.length === 0 || words.some((word) => file.includes(word)),
