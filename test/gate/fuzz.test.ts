@@ -12,7 +12,7 @@ import { metricsUntil, readMetrics } from '../support/metrics.js'
 import { logIn } from '../support/raw-client.js'
 import { publishBytes, sosPayload } from '../support/wire-packets.js'
 
-/** `FUZZ_SEED=1 node dist/test/gate/fuzz.test.js` repeats a run. */
+/** `FUZZ_SEED=1 TAP_TIMEOUT=240 node dist/test/gate/fuzz.test.js` repeats a run. */
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 1_000_000_000))
 
 /*
