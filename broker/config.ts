@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { LOG_LEVELS } from '../ops/log.js'
 import { addressOf } from '../store/redis/address.js'
+import { isNetwork } from './door/networks.js'
 
 /** A port to listen on; 0 = any free one, null = none. */
 export type Port = number | null
@@ -75,6 +76,13 @@ const redisUrl = z.string().refine((url) => {
     return false
   }
 }, 'is redis://, rediss://, redis+sentinel://, redis+cluster:// or the path of a unix socket')
+
+const list = z.string().transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ''))
+
+const origins = list.refine(
+  (all) => all.every((origin) => /^https?:\/\/[^/]+$/.test(origin)),
+  'is a list of origins such as https://app.example',
+)
 
 /** Every variable: what it takes, what it is without one, what it is for and why. docs/configuration.md is made from this. */
 export const SETTINGS = {
@@ -158,7 +166,7 @@ export const SETTINGS = {
   CONNECT_TIMEOUT_MS: setting(
     whole(100, 600_000),
     '5000',
-    'Time from accept to a whole CONNECT (and for the TLS handshake), in milliseconds. A bad mobile network needs about two seconds.',
+    'Time from accept to a whole CONNECT, or to the end of the first HTTP headers, with the TLS handshake, in milliseconds. A bad mobile network needs about two seconds.',
   ),
   BACKLOG_BYTES_MAX: setting(
     whole(16_384, 1_073_741_824),
@@ -181,15 +189,52 @@ export const SETTINGS = {
     'People that one user may raise an hour by relaying what their devices sent by radio. A rescue has a handful; more is somebody playing with alarms, and is raised for the sender.',
   ),
   CORS_ORIGINS: setting(
-    z
-      .string()
-      .transform((text) => text.split(/[\s,]+/).filter((origin) => origin !== ''))
-      .refine(
-        (origins) => origins.every((origin) => /^https?:\/\/[^/]+$/.test(origin)),
-        'is a list of origins such as https://app.example',
-      ),
+    origins,
     '',
     'Origins, divided by commas, whose pages may call the HTTP API from a browser. None by default: phones and servers need none.',
+  ),
+  WS_ORIGINS: setting(
+    origins,
+    undefined,
+    'Origins, divided by commas, whose pages may open a WebSocket; by default those of `CORS_ORIGINS`. Allowed besides: no `Origin` at all, which is every phone, and the host that was asked, which some clients name.',
+  ),
+  PROXY_NETWORKS: setting(
+    list.refine(
+      (all) => all.every(isNetwork),
+      'is a list of networks such as 10.0.0.0/8, never of everybody',
+    ),
+    '',
+    'Networks of the load balancers in front, divided by commas. From there, and only from there, the client is who the PROXY protocol (1 or 2, any port) or `X-Forwarded-For` (HTTP and WebSocket) says; MQTT without such a header is closed, HTTP is refused. None by default: whoever may send such a header chooses his address.',
+  ),
+  HALF_OPEN_PER_ADDRESS: setting(
+    whole(1, 1_000_000),
+    '4096',
+    'Connections of one address (IPv6: one /64) that have not sent a whole CONNECT or HTTP header yet. One core finishes fewer TLS logins than this in the 2 s until a refused phone comes again, so even 10,000 phones behind one address of a mobile operator get in as fast as they can be served.',
+  ),
+  HALF_OPEN_MAX: setting(
+    whole(1, 10_000_000),
+    '16384',
+    'The same of all addresses. More than 10,000 phones that come back at once after a restart; each costs up to 60 KiB while its TLS handshake lasts.',
+  ),
+  CONNECTIONS_PER_ADDRESS: setting(
+    whole(1, 10_000_000),
+    '20000',
+    'Open connections of one address. An address of a mobile operator has a few thousand subscribers, and 64,000 ports towards us.',
+  ),
+  CONNECTION_RATE_PER_ADDRESS: setting(
+    whole(1, 1_000_000),
+    '5000',
+    'New connections a second of one address; twice as many at once, which is 10,000 phones that come back within two seconds after a restart, all behind one address.',
+  ),
+  CONNECTION_RATE_MAX: setting(
+    whole(1, 10_000_000),
+    '10000',
+    'New connections a second of all addresses; twice as many at once. One core accepts about as many if it does nothing else.',
+  ),
+  LOOP_LAG_MAX_MS: setting(
+    whole(1, 600_000),
+    '500',
+    'Lateness of the event loop above which an address with 16 unfinished connections gets no more, and above twice of which nobody does. An SOS under way waits as long for its PUBACK; a refused phone comes again after 2 s.',
   ),
   LIMIT_LOOPBACK: setting(
     z.enum(['true', 'false'], 'is true or false').transform((text) => text === 'true'),
@@ -235,6 +280,20 @@ function assemble(values: Values) {
     appsFile: (values.APPS_FILE as string | undefined) ?? join(values.DATA_DIR, 'apps.json'),
     dataDir: values.DATA_DIR,
     corsOrigins: values.CORS_ORIGINS,
+    webSocketOrigins: (values.WS_ORIGINS as string[] | undefined) ?? values.CORS_ORIGINS,
+    door: {
+      proxyNetworks: values.PROXY_NETWORKS,
+      connectTimeoutMs: values.CONNECT_TIMEOUT_MS,
+      limits: {
+        halfOpenPerAddress: values.HALF_OPEN_PER_ADDRESS,
+        halfOpenMax: values.HALF_OPEN_MAX,
+        connectionsPerAddress: values.CONNECTIONS_PER_ADDRESS,
+        ratePerAddress: values.CONNECTION_RATE_PER_ADDRESS,
+        rateMax: values.CONNECTION_RATE_MAX,
+        loopLagMaxMs: values.LOOP_LAG_MAX_MS,
+        limitLoopback: values.LIMIT_LOOPBACK,
+      },
+    },
     relayedPeoplePerHour: values.RELAYED_PEOPLE_PER_HOUR,
     redisUrl: values.REDIS_URL as string | undefined,
     storeTimeoutMs: values.STORE_TIMEOUT_MS,

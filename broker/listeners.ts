@@ -9,6 +9,7 @@ import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
 import type { Admission } from './gate/admission.js'
+import type { Door, Upgrade } from './door/door.js'
 import { Gate } from './gate/gate.js'
 import type { GateLimits, Transport } from './gate/gate.js'
 import type { PublishPacket } from './gate/packets.js'
@@ -20,6 +21,9 @@ export interface ListenersOptions {
   ports: Record<'mqtt' | 'mqtts' | 'http' | 'https', Port>
   certificate: { cert: Buffer; key: Buffer }
   limits: GateLimits
+  door: Door
+  /** Origins of pages that may open a WebSocket. */
+  webSocketOrigins: string[]
   isPaced: (topicName: string) => boolean
   admission: Admission
   /** A connection whose CONNECT passed the gate. */
@@ -36,21 +40,24 @@ export type OpenPorts = Partial<Record<'mqtt' | 'mqtts' | 'http' | 'https', numb
 
 /** tcp, tls, http+ws, https+wss: every byte stream that comes in is put behind a gate of its own. */
 export function createListeners(options: ListenersOptions) {
-  const { host, ports, certificate, limits, log, metrics } = options
+  const { host, ports, certificate, limits, door, log, metrics } = options
   const tls = { ...certificate, minVersion: 'TLSv1.2' as const, handshakeTimeout: limits.connectTimeoutMs }
   const gates = new Set<Gate>()
   const nextSessionId = createSessionIds()
 
-  function open(wire: Duplex, transport: Transport, { remoteAddress, remotePort }: Socket): void {
-    if (remoteAddress === undefined) return void wire.destroy() // it left before it was accepted
+  function open(wire: Duplex, transport: Transport, { source, since, visit }: Upgrade): Gate {
+    const connectTimeoutMs = Math.max(1, limits.connectTimeoutMs - (performance.now() - since))
     const gate = new Gate({
       wire,
-      origin: { transport, address: remoteAddress, port: remotePort ?? 0 },
+      origin: { transport, ...source },
       sessionId: nextSessionId(),
-      limits,
+      limits: { ...limits, connectTimeoutMs },
       isPaced: options.isPaced,
       admission: options.admission,
-      onConnect: options.onConnect,
+      onConnect(gate) {
+        visit.passed()
+        options.onConnect(gate)
+      },
       onAbandoned: options.onAbandoned,
       onViolation: ({ sessionId, origin }, { clause, message }) => {
         metrics.violations.inc({ clause })
@@ -63,6 +70,7 @@ export function createListeners(options: ListenersOptions) {
       gates.delete(gate)
       metrics.connections.dec({ transport })
     })
+    return gate
   }
 
   const logFailedHandshake = ({ message }: Error, { remoteAddress }: Socket) =>
@@ -70,13 +78,20 @@ export function createListeners(options: ListenersOptions) {
   const acceptSocket = (transport: Transport) => (socket: Socket) => {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
-    open(socket, transport, socket)
+    const visitor = door.visitorOf(socket)
+    if (!visitor) return void socket.destroy() // it left before it was accepted
+    clearTimeout(visitor.deadline)
+    const { source, visit, since } = visitor
+    open(socket, transport, { source, visit, since: since ?? performance.now() })
   }
-  const acceptStream = (transport: Transport) => (wire: Duplex, request: IncomingMessage) => {
-    request.socket.setNoDelay(true)
-    request.socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
-    open(wire, transport, request.socket)
-  }
+  const acceptStream =
+    (transport: Transport) =>
+    (wire: Duplex, { socket }: IncomingMessage, upgrade: Upgrade) => {
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+      clearTimeout(door.visitorOf(socket)?.deadline)
+      return open(wire, transport, upgrade)
+    }
 
   const httpLimits = {
     headersTimeout: limits.connectTimeoutMs,
@@ -84,13 +99,20 @@ export function createListeners(options: ListenersOptions) {
     connectionsCheckingInterval: Math.min(1_000, limits.connectTimeoutMs),
     maxHeaderSize: HEADER_BYTES_MAX,
   }
-  const http = createHttpServer(httpLimits, options.onRequest)
-  const https = createHttpsServer({ ...tls, ...httpLimits }, options.onRequest)
-  acceptWebSockets(http, { frameBytesMax: limits.packetBytesMax, onConnection: acceptStream('ws') })
-  acceptWebSockets(https as unknown as HttpServer, {
+  const onRequest: RequestListener = (request, response) => {
+    door.hasRequested(request)
+    options.onRequest(request, response)
+  }
+  const http = createHttpServer(httpLimits, onRequest)
+  const https = createHttpsServer({ ...tls, ...httpLimits }, onRequest)
+  const webSocketRules = {
     frameBytesMax: limits.packetBytesMax,
-    onConnection: acceptStream('wss'),
-  })
+    connectBytesMax: limits.connectBytesMax,
+    origins: options.webSocketOrigins,
+    admit: door.admitUpgrade,
+  }
+  acceptWebSockets(http, { ...webSocketRules, onConnection: acceptStream('ws') })
+  acceptWebSockets(https as unknown as HttpServer, { ...webSocketRules, onConnection: acceptStream('wss') })
   const servers: Record<keyof OpenPorts, Server> = {
     // Half-open: a client that sends its FIN right behind its SOS still gets its PUBACK.
     mqtt: createTcpServer({ allowHalfOpen: true }, acceptSocket('tcp')),
@@ -103,6 +125,10 @@ export function createListeners(options: ListenersOptions) {
     socket.destroy() // https does so itself; tls leaves a socket open whose handshake took too long
   })
   https.on('tlsClientError', logFailedHandshake)
+  door.guard(servers.mqtt, { isTls: false, isHttp: false })
+  door.guard(servers.mqtts, { isTls: true, isHttp: false })
+  door.guard(http, { isTls: false, isHttp: true })
+  door.guard(https, { isTls: true, isHttp: true })
 
   return {
     /** @throws with the variable and the reason when a port cannot be opened. */

@@ -27,6 +27,7 @@ import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
 import { createEmbeddedPath, createRedisPath } from './durable-path.js'
 import type { DurablePath } from './durable-path.js'
+import { createDoor } from './door/door.js'
 import { createEngine } from './engine.js'
 import { createAdmission } from './gate/admission.js'
 import { createEnginePersistence } from './engine-persistence.js'
@@ -141,7 +142,10 @@ async function openEverything(
       bell.emit(event.appId)
     },
   )
+  const door = createDoor({ ...config.door, log, metrics })
+  closers.push(() => door.stop())
   const http = await createHttpApp({
+    addressOf: door.addressOf,
     store: { ...store, incidents: path.incidents },
     login,
     backendLogin: createBackendLogin({ apps, throttle }),
@@ -161,6 +165,8 @@ async function openEverything(
     ports: config.ports,
     certificate,
     limits: config.gate,
+    door,
+    webSocketOrigins: config.webSocketOrigins,
     isPaced: isTelemetryTopic,
     admission,
     onConnect: engine.handle,

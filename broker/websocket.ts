@@ -3,27 +3,38 @@ import type { Duplex } from 'node:stream'
 import createWebSocketStream from 'websocket-stream/stream.js'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import type { Upgrade } from './door/door.js'
+import type { Gate } from './gate/gate.js'
 
 /** Older SDKs connect to /ws, newer ones to /mqtt. */
 const PATHS = new Set(['/mqtt', '/ws'])
 /** `mqtt` is the name of the specification; the others are what clients offer beside it or instead. */
 const SUB_PROTOCOLS = ['mqtt', 'mqttv5', 'mqttv3.1']
 
-/**
- * Answers WebSocket upgrades on an HTTP server and hands each connection over as a byte stream.
- * Frames are at most `frameBytesMax` bytes.
- */
-export function acceptWebSockets(
-  server: Server,
-  options: { frameBytesMax: number; onConnection: (wire: Duplex, request: IncomingMessage) => void },
-): void {
+export interface WebSocketRules {
+  /** Largest frame and message, in bytes. */
+  frameBytesMax: number
+  /** Largest CONNECT, in bytes: what a connection may send before it has passed. */
+  connectBytesMax: number
+  /** Origins of pages that may connect besides those of this very server. */
+  origins: string[]
+  /** Null: no room, or nobody knows whose it is. */
+  admit: (request: IncomingMessage) => Upgrade | null
+  onConnection: (wire: Duplex, request: IncomingMessage, upgrade: Upgrade) => Gate
+}
+
+/** Answers WebSocket upgrades on an HTTP server and hands each connection over as a byte stream. */
+export function acceptWebSockets(server: Server, rules: WebSocketRules): void {
   const sockets = new WebSocketServer({
     noServer: true,
     // One packet may span frames and one frame may hold several; a frame larger than any packet is abuse.
-    maxPayload: options.frameBytesMax,
+    maxPayload: rules.frameBytesMax,
+    maxFragments: FRAGMENTS_MAX,
+    maxBufferedChunks: CHUNKS_MAX,
     // Compression would cost every connection its window and open us to bombs.
     perMessageDeflate: false,
     clientTracking: false,
+    autoPong: false,
     handleProtocols: (offered) => SUB_PROTOCOLS.find((name) => offered.has(name)) ?? false,
   })
   server.on('upgrade', (request, socket, head) => {
@@ -32,10 +43,53 @@ export function acceptWebSockets(
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
     // [MQTT-6.0.0-3]
     if (!offered.some((name) => SUB_PROTOCOLS.includes(name))) return refuse(socket, 400, 'Bad Request')
-    sockets.handleUpgrade(request, socket, head, (webSocket) =>
-      options.onConnection(toWire(webSocket), request),
-    )
+    if (!isOriginAllowed(request, rules.origins)) return refuse(socket, 403, 'Forbidden')
+    const upgrade = rules.admit(request)
+    if (!upgrade) return refuse(socket, 503, 'Service Unavailable')
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      answerPings(webSocket)
+      const gate = rules.onConnection(toWire(webSocket), request, upgrade)
+      limitBeforeConnect(request.socket, head.length, gate, rules.connectBytesMax)
+    })
   })
+}
+
+/** Only browsers are bound to say where a page comes from; some clients name the address they connect to. */
+function isOriginAllowed({ headers }: IncomingMessage, origins: string[]): boolean {
+  const { origin, host } = headers
+  if (origin === undefined || origins.includes(origin)) return true
+  try {
+    const { protocol, host: originHost } = new URL(origin)
+    return originHost !== '' && originHost === new URL(`${protocol}//${host}`).host
+  } catch {
+    return false
+  }
+}
+
+/** RFC 6455, section 5.5.3: one that did not read our last pongs need not get this one. */
+function answerPings(webSocket: WebSocket): void {
+  webSocket.on('ping', (data) => {
+    if (webSocket.bufferedAmount < UNREAD_PONG_BYTES_MAX) webSocket.pong(data)
+  })
+}
+
+/**
+ * Frames that are not whole wait in ws, where the gate does not see them. A client that has sent more than its
+ * CONNECT may have, and whose CONNECT has not passed by the end of this turn, is no client.
+ */
+function limitBeforeConnect(socket: Duplex, headBytes: number, gate: Gate, connectBytesMax: number): void {
+  let bytes = headBytes
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > FRAMING_FACTOR * connectBytesMax) setImmediate(decide)
+  }
+  const decide = () => {
+    socket.off('data', count)
+    if (!gate.connect) socket.destroy()
+  }
+  gate.once('close', () => socket.off('data', count))
+  socket.on('data', count)
+  count(Buffer.alloc(0))
 }
 
 /**
@@ -89,5 +143,12 @@ function refuse(socket: Duplex, status: number, text: string): void {
 
 /** A peer that does not answer a close frame within a second is gone. */
 const CLOSE_LIMIT_MS = 1_000
+/** A CONNECT may come in small frames, each with 6 to 14 bytes of its own. */
+const FRAMING_FACTOR = 2
+/** Of one message, and pieces of one frame: a whole SOS byte by byte. Each costs some 100 bytes of memory. */
+const FRAGMENTS_MAX = 1_024
+const CHUNKS_MAX = 4_096
+/** Some hundred pongs. */
+const UNREAD_PONG_BYTES_MAX = 16_384
 /** RFC 6455, section 7.4.1. */
 const UNSUPPORTED_DATA = 1003

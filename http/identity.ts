@@ -1,10 +1,11 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BackendLogin, Login, Principal } from '../auth/login.js'
 import { isExternalUserId } from '../auth/identity.js'
 import { HttpError } from './errors.js'
 
 /** The identity of MQTT in headers: X-App-ID, X-User-ID, Authorization: Bearer <userHash>. */
-export function requireUser(app: FastifyInstance, login: Login): void {
+export function requireUser(app: FastifyInstance, login: Login, addressOf: AddressOf): void {
   app.decorateRequest('principal')
   app.addHook('onRequest', async (request) => {
     const appId = readHeader(request, 'x-app-id')
@@ -14,7 +15,7 @@ export function requireUser(app: FastifyInstance, login: Login): void {
     const verdict = await login({
       name: isName ? { appId, externalUserId } : null,
       password: Buffer.from(hash ?? '', 'latin1'),
-      address: addressOf(request),
+      address: known(addressOf(request.raw)),
     })
     if (verdict.is === 'accepted') request.principal = verdict.principal
     else throw refusal(verdict.why === 'throttled')
@@ -22,7 +23,7 @@ export function requireUser(app: FastifyInstance, login: Login): void {
 }
 
 /** The partner's own server: HTTP Basic, the app id and any of its live secrets. */
-export function requireBackend(app: FastifyInstance, login: BackendLogin): void {
+export function requireBackend(app: FastifyInstance, login: BackendLogin, addressOf: AddressOf): void {
   app.decorateRequest('appId')
   app.addHook('onRequest', async (request) => {
     const [, encoded] = /^Basic +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
@@ -31,7 +32,7 @@ export function requireBackend(app: FastifyInstance, login: BackendLogin): void 
     const verdict = await login({
       appId: credentials.slice(0, Math.max(0, colon)),
       secret: credentials.slice(colon + 1),
-      address: addressOf(request),
+      address: known(addressOf(request.raw)),
     })
     if (verdict.is === 'accepted') request.appId = verdict.appId
     else throw refusal(verdict.why === 'throttled')
@@ -51,8 +52,13 @@ function readHeader(request: FastifyRequest, name: string): string {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : ''
 }
 
-function addressOf(request: FastifyRequest): string {
-  return request.socket.remoteAddress ?? ''
+type AddressOf = (request: IncomingMessage) => string | null
+
+/** Nobody logs in whom no limit can count. */
+function known(address: string | null): string {
+  if (address === null)
+    throw new HttpError(400, 'unknown_client', 'the proxy in front does not say who its client is')
+  return address
 }
 
 /** Clients retry on a clock of their own; no header would change it. */

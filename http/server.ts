@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { BackendLogin, Login } from '../auth/login.js'
@@ -26,6 +26,8 @@ export interface HttpOptions {
   store: Store
   login: Login
   backendLogin: BackendLogin
+  /** The client's address; null when a proxy in front does not tell it. */
+  addressOf: (request: IncomingMessage) => string | null
   handlers: { sos: Handler; telemetry: Handler }
   actions: IncidentActions
   /** Resolves when the event has gone to the sessions of this node, or after a short limit. */
@@ -68,9 +70,9 @@ export async function createHttpApp(
   return { onRequest: (request, response) => app.routing(request, response), stop: () => app.close() }
 }
 
-function sdkRoutes({ store, login, handlers, actions, whenDelivered, clock }: HttpOptions) {
+function sdkRoutes({ store, login, addressOf, handlers, actions, whenDelivered, clock }: HttpOptions) {
   return async (app: FastifyInstance) => {
-    requireUser(app, login)
+    requireUser(app, login, addressOf)
     await app.register(meRoutes(store))
     await app.register(sosRoutes({ incidents: store.incidents, actions, sos: handlers.sos, whenDelivered }))
     await app.register(telemetryRoutes(handlers))
@@ -79,9 +81,9 @@ function sdkRoutes({ store, login, handlers, actions, whenDelivered, clock }: Ht
   }
 }
 
-function backendRoutes({ store, backendLogin, actions, bell, sessionsOf }: HttpOptions) {
+function backendRoutes({ store, backendLogin, addressOf, actions, bell, sessionsOf }: HttpOptions) {
   return async (app: FastifyInstance) => {
-    requireBackend(app, backendLogin)
+    requireBackend(app, backendLogin, addressOf)
     await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
     await app.register(backendUserRoutes({ store, sessionsOf }))
     await app.register(eventRoutes({ events: store.events, bell }))

@@ -24,6 +24,7 @@ export function createMetrics() {
       labelNames: ['transport'],
       registers: [registry],
     }),
+    connectionsRefused: counter('connections_refused_total', 'Connections refused before login', ['reason']),
     sessions: new Gauge({
       name: 'connect_broker_sessions',
       help: 'Sessions of logged-in clients',
