@@ -34,7 +34,6 @@ export function acceptWebSockets(server: Server, rules: WebSocketRules): void {
     // Compression would cost every connection its window and open us to bombs.
     perMessageDeflate: false,
     clientTracking: false,
-    autoPong: false,
     handleProtocols: (offered) => SUB_PROTOCOLS.find((name) => offered.has(name)) ?? false,
   })
   server.on('upgrade', (request, socket, head) => {
@@ -47,7 +46,6 @@ export function acceptWebSockets(server: Server, rules: WebSocketRules): void {
     const upgrade = rules.admit(request)
     if (!upgrade) return refuse(socket, 503, 'Service Unavailable')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      answerPings(webSocket)
       const gate = rules.onConnection(toWire(webSocket), request, upgrade)
       limitBeforeConnect(request.socket, head.length, gate, rules.connectBytesMax)
     })
@@ -64,13 +62,6 @@ function isOriginAllowed({ headers }: IncomingMessage, origins: string[]): boole
   } catch {
     return false
   }
-}
-
-/** RFC 6455, section 5.5.3: one that did not read our last pongs need not get this one. */
-function answerPings(webSocket: WebSocket): void {
-  webSocket.on('ping', (data) => {
-    if (webSocket.bufferedAmount < UNREAD_PONG_BYTES_MAX) webSocket.pong(data)
-  })
 }
 
 /**
@@ -148,7 +139,5 @@ const FRAMING_FACTOR = 2
 /** Of one message, and pieces of one frame: a whole SOS byte by byte. Each costs some 100 bytes of memory. */
 const FRAGMENTS_MAX = 1_024
 const CHUNKS_MAX = 4_096
-/** Some hundred pongs. */
-const UNREAD_PONG_BYTES_MAX = 16_384
 /** RFC 6455, section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
