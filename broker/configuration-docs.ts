@@ -23,6 +23,11 @@ const FIXED = `
 
 | limit | value | where | why |
 |---|---|---|---|
+| bytes and time of a PROXY protocol header | 4 KiB, 3 s | \`broker/door/\` | addresses need 52 bytes, the rest is what a proxy adds; it sends all of it at once |
+| bytes and records of a ClientHello | 8 KiB, 16 | \`broker/door/client-hello.ts\` | one with a post-quantum key share and a ticket has about 3 KiB |
+| fragments of a WebSocket message, pieces of a frame | 256, 4096 | \`broker/websocket.ts\` | each costs some 150 bytes of memory; nobody cuts an SOS into more |
+| bytes of a WebSocket before CONNECT | twice \`CONNECT_BYTES_MAX\` | \`broker/websocket.ts\` | a CONNECT may come in small frames |
+| HTTP headers, body, time of a whole request | 8 KiB, 64 KiB, 15 s | \`broker/listeners.ts\`, \`http/server.ts\` | the SDK sends about 1 KiB of headers and 4 KiB of SOS |
 | levels of a topic | 10 | \`broker/gate/packets.ts\` | no topic of ours has more than three |
 | filters of one SUBSCRIBE or UNSUBSCRIBE | 64 | \`broker/gate/packets.ts\` | the SDK sends one; each costs a check and a byte in the answer |
 | packets of a client in one turn | 32 | \`broker/gate/gate.ts\` | then others have theirs: a segment full of the smallest SOS would hold everybody up for a second |

@@ -136,8 +136,8 @@ function refuse(socket: Duplex, status: number, text: string): void {
 const CLOSE_LIMIT_MS = 1_000
 /** A CONNECT may come in small frames, each with 6 to 14 bytes of its own. */
 const FRAMING_FACTOR = 2
-/** Of one message, and pieces of one frame: a whole SOS byte by byte. Each costs some 100 bytes of memory. */
-const FRAGMENTS_MAX = 1_024
+/** Of one message, and pieces of one frame: a whole SOS byte by byte. Each costs some 150 bytes of memory. */
+const FRAGMENTS_MAX = 256
 const CHUNKS_MAX = 4_096
 /** RFC 6455, section 7.4.1. */
 const UNSUPPORTED_DATA = 1003

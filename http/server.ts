@@ -13,6 +13,7 @@ import type { EventBell } from './backend/events.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
 import { backendUserRoutes } from './backend/users.js'
 import { serveDescription } from './description.js'
+import { refuseDoubledHeaders } from './doubled-headers.js'
 import { answerBadPath, answerErrors } from './errors.js'
 import { requireBackend, requireUser } from './identity.js'
 import { schemaController } from './schema-controller.js'
@@ -56,6 +57,7 @@ export async function createHttpApp(
     schemaController,
   })
   answerErrors(app, options.log)
+  refuseDoubledHeaders(app)
   readBodies(app)
   countRequests(app, options.metrics)
   if (options.corsOrigins.length > 0)
