@@ -2,7 +2,7 @@ import type { Found } from './first-bytes.js'
 
 /**
  * Waits for a whole ClientHello before TLS sees a byte. OpenSSL takes room for what a client announces, up to
- * 128 KiB, and some 30 KiB for a client that says nothing; here neither costs more than what was sent.
+ * 128 KiB, and 40 KiB for half a hello of 500 bytes; here neither costs more than what was sent.
  * Anything that is no handshake is found at once: TLS knows what to answer.
  */
 export function findClientHello(bytes: Buffer): Found<true> {

@@ -1,6 +1,10 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
+import { createWebSocketStream, WebSocket } from 'ws'
 import { startBroker } from '../support/broker.js'
 import type { Broker } from '../support/broker.js'
 import { runProgram } from '../support/programs.js'
@@ -57,6 +61,26 @@ t.test('connections that have not logged in, and connections of one address', as
       t.match(await logIn(t, broker, await dial(t, mqtt, '127.0.0.8'), `user ${i}`), { returnCode: 0 })
     t.equal(await untilClosed(await dial(t, mqtt, '127.0.0.8')), '')
     t.match(await broker.logged(({ why }) => why === 'connections-address'), { address: '127.0.0.8' })
+  })
+
+  await t.test('who leaves makes room, also over TLS and WebSocket', async (t) => {
+    for (const [port, path] of [
+      [mqtts, null],
+      [http, '/mqtt'],
+      [https, '/mqtt'],
+    ] as const) {
+      for (let i = 0; i < 8; i++) {
+        const below = await dial(t, port, '127.0.0.9')
+        const socket = port === http ? below : connectTls({ socket: below, rejectUnauthorized: false })
+        const webSocket = path && new WebSocket(`ws://x${path}`, 'mqtt', { createConnection: () => socket })
+        if (webSocket) await once(webSocket, 'open')
+        t.match(await logIn(t, broker, webSocket ? createWebSocketStream(webSocket) : socket), {
+          returnCode: 0,
+        })
+        below.destroy()
+        await metricsUntil(broker, (read) => read('connect_broker_connections') === 0)
+      }
+    }
   })
 
   /** A connection that the broker has accepted and that has said nothing yet. */
@@ -139,7 +163,7 @@ t.test('loopback is under none of these limits unless LIMIT_LOOPBACK says so', a
 })
 
 /** Sends CONNECT; resolves with the CONNACK. */
-async function logIn(t: Test, broker: Broker, socket: Socket, user = 'ann') {
+async function logIn(t: Test, broker: Broker, socket: Duplex, user = 'ann') {
   if (socket.destroyed) throw new Error('refused')
   const client = createRawClient(t, socket, 4)
   client.send(connectBytes(broker.credentials(user)))
