@@ -106,14 +106,11 @@ t.test('a header may come in pieces, and what follows in its segment is not lost
 })
 
 t.test('a connection from a proxy without a header that can be read is closed unanswered', async (t) => {
-  const before = (await readMetrics(broker))('connect_broker_connections_refused_total')
   for (const [name, bytes] of Object.entries(bad)) {
     const socket = await dial(t, broker.ports.mqtt, PROXY)
     socket.write(bytes)
     t.equal(await untilClosed(socket), '', name)
   }
-  const read = await readMetrics(broker)
-  t.equal(read('connect_broker_connections_refused_total', REASON) - before, Object.keys(bad).length)
   t.match(await broker.logged(({ why }) => why === 'proxy-header'), {
     msg: 'connections refused before login',
     address: PROXY,
