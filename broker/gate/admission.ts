@@ -5,6 +5,10 @@ export interface Admission {
   /** Calls `enter` once there may be room again; whoever waits longest is first. */
   wait(enter: () => void): void
   leave(enter: () => void): void
+  /** Bytes that a connection may let wait before its socket is read no further. */
+  readonly waitingBytesMax: number
+  /** So many bytes more wait at a connection, or less. */
+  count(bytes: number): void
 }
 
 /**
@@ -13,6 +17,7 @@ export interface Admission {
  */
 export function createAdmission({ perTurn, underWayMax }: { perTurn: number; underWayMax: number }) {
   let left = perTurn
+  let waitingBytes = 0
   let underWay = 0
   let isTurnWatched = false
   const waiting = new Set<() => void>()
@@ -49,6 +54,12 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
       waiting.add(enter)
       if (underWay < underWayMax) watchTurn()
     },
+    get waitingBytesMax() {
+      return waitingBytes < ALL_WAITING_BYTES_MAX ? WAITING_BYTES_MAX : CROWDED_WAITING_BYTES_MAX
+    },
+    count(bytes) {
+      waitingBytes += bytes
+    },
     leave: (enter) => void waiting.delete(enter),
     /** Counts one message as under way until `work` is done. */
     async around(work) {
@@ -62,3 +73,9 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
   }
   return admission
 }
+
+/** What an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate. */
+const WAITING_BYTES_MAX = 65_536
+/** Then a thousand clients send without pause, and ten thousand must not cost a gigabyte. */
+const ALL_WAITING_BYTES_MAX = 64 * 1024 * 1024
+const CROWDED_WAITING_BYTES_MAX = 4_096

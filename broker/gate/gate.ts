@@ -328,7 +328,7 @@ export class Gate extends Duplex {
   #paceWire(): void {
     if (this.#isWireGone || this.#state === 'closed') return
     const isBusy = this.#isEngineFull || this.#isWireFull || this.#isReadScheduled
-    if (this.#mayRead() && !isBusy && this.#waiting.bytes < WAITING_BYTES_MAX) this.#wire.resume()
+    if (this.#mayRead() && !isBusy && !this.#waiting.isFull) this.#wire.resume()
     else this.#wire.pause()
   }
 
@@ -510,11 +510,6 @@ export class Gate extends Duplex {
   }
 }
 
-/**
- * Telemetry kept per connection while it comes faster than TELEMETRY_RATE; behind it the socket is read no
- * further. It is what an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate.
- */
-const WAITING_BYTES_MAX = 65_536
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
 const PACKETS_PER_TURN = 32
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */

@@ -30,8 +30,9 @@ export class WaitingTelemetry {
     this.#onRelease = options.onRelease
   }
 
-  get bytes(): number {
-    return this.#bytes
+  /** Enough waits: the client's bytes stay in the kernel. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#admission.waitingBytesMax
   }
 
   /** Whether a message may go on without waiting; then it counts as gone. */
@@ -43,7 +44,7 @@ export class WaitingTelemetry {
 
   add(packet: Buffer): void {
     this.#packets.push(packet)
-    this.#bytes += packet.length
+    this.#count(packet.length)
     this.releaseLater()
   }
 
@@ -57,7 +58,7 @@ export class WaitingTelemetry {
   takeAll(): Buffer[] {
     const all = this.#packets
     this.#packets = []
-    this.#bytes = 0
+    this.#count(-this.#bytes)
     this.stop()
     return all
   }
@@ -66,6 +67,11 @@ export class WaitingTelemetry {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     this.#admission.leave(this.#release)
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    this.#admission.count(bytes)
   }
 
   #releaseSome(): void {
@@ -78,7 +84,7 @@ export class WaitingTelemetry {
     ) {
       this.#admission.take()
       const packet = this.#packets[released.length] as Buffer
-      this.#bytes -= packet.length
+      this.#count(-packet.length)
       released.push(packet)
     }
     this.#packets.splice(0, released.length)
