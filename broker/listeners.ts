@@ -59,6 +59,13 @@ export function createListeners(options: ListenersOptions) {
         options.onConnect(gate)
       },
       onAbandoned: options.onAbandoned,
+      onDropped(gate, count) {
+        metrics.messages.inc({ kind: 'telemetry', outcome: 'dropped' }, count)
+        log.warn(
+          { sessionId: gate.sessionId, count },
+          'telemetry of a lost connection dropped: too much waits',
+        )
+      },
       onViolation: ({ sessionId, origin }, { clause, message }) => {
         metrics.violations.inc({ clause })
         log.warn({ sessionId, ...origin, clause, reason: message }, 'connection ended: protocol violated')

@@ -16,6 +16,8 @@ export interface BenchBroker {
   signalRedis(signal: NodeJS.Signals): Promise<void>
   signIn(externalUserId: string): { username: string; password: string }
   readiness(): Promise<{ status: string; reasons: string[] }>
+  /** Sessions of logged-in clients. */
+  sessions(): Promise<number>
   /** CPU seconds of the broker so far. */
   cpuSeconds(): number
   /** Resident memory of the broker in bytes. */
@@ -73,6 +75,11 @@ export async function startBenchBroker(
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  // Whatever ends this program ends what it started.
+  process.once('exit', () => {
+    broker.kill('SIGKILL')
+    redis?.kill('SIGKILL')
+  })
   let ports: BenchBroker['ports'] | null = null
   const output = createInterface({ input: broker.stdout! })
   await new Promise<void>((resolve, reject) => {
@@ -104,6 +111,10 @@ export async function startBenchBroker(
     async readiness() {
       const answer = await fetch(`http://127.0.0.1:${ports!.admin}/readyz`)
       return (await answer.json()) as { status: string; reasons: string[] }
+    },
+    async sessions() {
+      const text = await (await fetch(`http://127.0.0.1:${ports!.admin}/metrics`)).text()
+      return Number(/^connect_broker_sessions (\d+)/m.exec(text)?.[1])
     },
     cpuSeconds() {
       const fields = read('stat').split(') ')[1]!.split(' ')

@@ -22,6 +22,8 @@ if (values.help) {
   process.stdout.write(HELP)
   process.exit(0)
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
 const wanted = (name: string) => positionals.length === 0 || positionals.includes(name)
 const results: boolean[] = []
 if (wanted('saturation')) {

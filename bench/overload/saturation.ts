@@ -71,9 +71,17 @@ export async function measureSaturation(options: {
   )
   flood.stdin.end()
   phone.destroy()
+  const vanishedAt = performance.now()
+  while ((await broker.sessions()) > 0 && performance.now() - vanishedAt < VANISH_LIMIT_MS) await pause(100)
+  process.stdout.write(
+    `  all clients vanished at once: ${await broker.sessions()} sessions left after ` +
+      `${((performance.now() - vanishedAt) / 1000).toFixed(1)} s, ${Math.round(broker.residentBytes() / 1e6)} MB\n`,
+  )
   await broker.stop()
   return held
 }
 
+/** A connection that ends has five seconds for its answers. */
+const VANISH_LIMIT_MS = 30_000
 const WARM_UP_S = 5
 const SOS_P99_MS = 50

@@ -1,6 +1,8 @@
 /** The room that the telemetry of all connections shares. An SOS needs none. */
 export interface Admission {
   readonly hasRoom: boolean
+  /** Whether so many messages may go on at once, whatever the turn: for a connection that ends. */
+  hasRoomFor(count: number): boolean
   take(): void
   /** Calls `enter` once there may be room again; whoever waits longest is first. */
   wait(enter: () => void): void
@@ -17,6 +19,8 @@ export interface Admission {
  */
 export function createAdmission({ perTurn, underWayMax }: { perTurn: number; underWayMax: number }) {
   let left = perTurn
+  /** Let in during this turn; the handlers count them from then on. */
+  let entering = 0
   let waitingBytes = 0
   let underWay = 0
   let isTurnWatched = false
@@ -28,6 +32,7 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     setImmediate(() => {
       isTurnWatched = false
       left = perTurn
+      entering = 0
       letIn()
     })
   }
@@ -46,8 +51,10 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     get hasRoom() {
       return left > 0 && underWay < underWayMax
     },
+    hasRoomFor: (count) => underWay + entering + count <= underWayMax,
     take() {
       left--
+      entering++
       watchTurn()
     },
     wait(enter) {

@@ -53,6 +53,8 @@ export interface GateOptions {
   onViolation: (gate: Gate, violation: ProtocolViolation) => void
   /** A checked publication that the engine will not see any more, because the connection ends before it could. */
   onAbandoned: (gate: Gate, packet: PublishPacket) => void
+  /** Telemetry that waited when its connection ended, unacknowledged, while too much of others' did as well. */
+  onDropped: (gate: Gate, count: number) => void
 }
 
 /**
@@ -417,7 +419,11 @@ export class Gate extends Duplex {
   /** Idle means: everything that came is answered, and nothing has come for a moment. */
   #tellToLeaveWhenIdle(): void {
     if (this.#state !== 'leaving' || this.#isSilent || this.#idleTimer) return
-    const isIdle = () => !this.#outbound?.hasUnanswered && !this.#isReadScheduled && this.readableLength === 0
+    const isIdle = () =>
+      !this.#outbound?.hasUnanswered &&
+      this.#waiting.length === 0 &&
+      !this.#isReadScheduled &&
+      this.readableLength === 0
     if (!isIdle()) return
     this.#idleTimer = setTimeout(() => {
       this.#idleTimer = null
@@ -459,7 +465,7 @@ export class Gate extends Duplex {
 
   #closeIfAnswered(): void {
     if (this.#state !== 'closing' || this.readableLength > 0) return
-    if (this.#isSilent || !this.#outbound?.hasUnanswered) this.destroy()
+    if (this.#isSilent || (!this.#outbound?.hasUnanswered && this.#waiting.length === 0)) this.destroy()
   }
 
   /** The engine ends a connection by destroying it, also when it has not seen all that was read for it. */
@@ -471,6 +477,8 @@ export class Gate extends Duplex {
   #handOverUnseen(): void {
     const unread = (this.read() as Buffer | null) ?? Buffer.alloc(0)
     const unseen = Buffer.concat([unread, ...this.#waiting.takeAll()])
+    if (this.#waiting.length > 0) this.#options.onDropped(this, this.#waiting.length)
+    this.#waiting.clear()
     for (let frame = readFrame(unseen, 0, Infinity); frame; frame = readFrame(unseen, frame.end, Infinity)) {
       const packet = frame.type === TYPE.publish && readPacket(unseen, frame, 4)
       if (packet && packet.is === 'publish') this.#options.onAbandoned(this, packet)
@@ -482,7 +490,7 @@ export class Gate extends Duplex {
     for (const timer of [this.#connectTimer, this.#endTimer, this.#idleTimer]) {
       if (timer) clearTimeout(timer)
     }
-    this.#waiting.stop()
+    this.#waiting.clear()
     if (!this.#isWireGone) {
       if (!this.#isSilent) this.#sayGoodbye()
       this.#endWire()

@@ -54,13 +54,24 @@ export class WaitingTelemetry {
     else this.#timer = setTimeout(this.#release, this.#pacer.waitMs())
   }
 
-  /** At the end what came too fast is no flood any longer. */
+  get length(): number {
+    return this.#packets.length
+  }
+
+  /** At the end what came too fast is no flood any longer, unless many end like that. Nothing when there is no room. */
   takeAll(): Buffer[] {
+    if (!this.#admission.hasRoomFor(this.#packets.length)) return []
     const all = this.#packets
+    for (let n = 0; n < all.length; n++) this.#admission.take()
+    this.clear()
+    return all
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
     this.#packets = []
     this.#count(-this.#bytes)
     this.stop()
-    return all
   }
 
   stop(): void {

@@ -89,6 +89,7 @@ export async function createInProcessGates(
         admission,
         onConnect: (gate) => engine.handle(gate),
         onAbandoned: engine.takeAbandoned,
+        onDropped() {},
         onViolation: () => {},
       })
       gate.once('close', () => openGates--)
