@@ -66,6 +66,7 @@ export function openJournal({
   const run = randomUUID()
   const waitingOf = new Map<string, number>() // user → reports
   const arrivals = new Map<string, number>() // eventId → milliseconds, oldest first
+  let dropping: Promise<unknown> | null = null
   const { log: sos, damage } = openSegmentLog<JournaledSos>({
     directory,
     name: 'sos',
@@ -88,8 +89,13 @@ export function openJournal({
       'journal: an earlier run left entries for the store',
     )
 
-  async function dropOldestTelemetry(): Promise<void> {
-    onTelemetryDropped((await telemetry.dropOldest()).length)
+  /** Those who need room at the same time wait for the same file to go. */
+  function dropOldestTelemetry(): Promise<unknown> {
+    dropping ??= telemetry
+      .dropOldest()
+      .then((count) => count > 0 && onTelemetryDropped(count))
+      .finally(() => (dropping = null))
+    return dropping
   }
 
   /** On a full disk old telemetry gives way to what is new, and all of it to an SOS. */
@@ -115,16 +121,16 @@ export function openJournal({
     },
     holdsSosOf: (user) => waitingOf.has(keyOf(user)),
     async sosDone(segment, done) {
-      await sos.markDone(
-        segment,
-        done.map(({ number }) => number),
-      )
       for (const { entry } of done) {
         const left = (waitingOf.get(keyOf(entry.user)) ?? 1) - 1
         if (left > 0) waitingOf.set(keyOf(entry.user), left)
         else waitingOf.delete(keyOf(entry.user))
         arrivals.delete(entry.eventId)
       }
+      await sos.markDone(
+        segment,
+        done.map(({ number }) => number),
+      )
     },
     get oldestSosAt() {
       return arrivals.values().next().value ?? null

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,8 +18,11 @@ export interface Segment {
 /** What an old segment was like when it was opened. */
 export interface Damage {
   file: string
+  /** Those that could be read. */
   entries: number
-  damagedBytes: number
+  damagedBytes?: number
+  /** Why nothing of it could be read; the file stays as it is. */
+  reason?: string
 }
 
 export interface SegmentLog<Entry> {
@@ -31,10 +34,13 @@ export interface SegmentLog<Entry> {
   append(entry: Entry): Promise<void>
   /** Pending entries of one segment in their order. @throws when the file cannot be read. */
   read(segment: Segment): Promise<NumberedEntry<Entry>[]>
-  /** Takes entries out for good; a segment without any is removed. */
+  /**
+   * Takes entries out; a segment without any is removed. A crash may bring back what a full disk did not let us
+   * note, so whatever is done with an entry must have its effect once.
+   */
   markDone(segment: Segment, numbers: number[]): Promise<void>
-  /** Removes the oldest segment, whatever it holds, and says what went. */
-  dropOldest(): Promise<Entry[]>
+  /** Removes the oldest segment, whatever it holds, and says how many entries went. */
+  dropOldest(): Promise<number>
   /** Waits for what is under way. */
   stop(): Promise<void>
 }
@@ -110,6 +116,7 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
       await syncDirectory(directory)
     } catch (error) {
       await handle.close()
+      await rm(file, { force: true })
       throw error
     }
     const segment: Segment = { file, bytes: 0, pending: new Set(), isDamaged: false }
@@ -125,23 +132,23 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
 
   /** After a failed write: half of it may be on disk, so nothing is written behind it. */
   async function giveUpWriter(): Promise<void> {
-    const closing = writer
-    try {
-      await closing?.handle.truncate(closing.segment.bytes)
-      await closeWriter()
-      if (closing?.segment.pending.size === 0) await remove(closing.segment)
-    } catch {
-      writer = null // then the next start finds the half and passes over it
-    }
+    if (!writer) return
+    const { segment, handle } = writer
+    writer = null
+    // What fails here leaves the half; the next start finds it and passes over it.
+    await handle.truncate(segment.bytes).catch(() => {})
+    await handle.close().catch(() => {})
+    if (segment.pending.size === 0) await remove(segment).catch(() => {})
   }
 
   async function remove(segment: Segment): Promise<void> {
     if (segment === writer?.segment) await closeWriter()
-    const index = segments.indexOf(segment)
-    if (index >= 0) segments.splice(index, 1)
     if (segment.isDamaged)
       await rename(segment.file, `${segment.file}.damaged`) // for whoever wants to look at it
     else await rm(segment.file, { force: true })
+    // Listed until its room is free: whoever waits for room finds something to wait for.
+    const index = segments.indexOf(segment)
+    if (index >= 0) segments.splice(index, 1)
     await rm(doneFile(segment.file), { force: true })
   }
 
@@ -165,17 +172,18 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
     markDone: (segment, numbers) =>
       inTurn(async () => {
         for (const number of numbers) segment.pending.delete(number)
-        if (segment.pending.size === 0) await remove(segment)
-        else await appendDone(segment.file, numbers)
+        if (segment.pending.size === 0) return remove(segment)
+        // A full disk must not keep us from emptying it.
+        await appendDone(segment.file, numbers).catch(() => {})
       }),
     dropOldest: () =>
       inTurn(async () => {
         const [oldest] = segments
-        if (!oldest) return []
-        const dropped = await log.read(oldest)
+        if (!oldest) return 0
+        const dropped = oldest.pending.size
         oldest.pending.clear()
         await remove(oldest)
-        return dropped.map(({ entry }) => entry)
+        return dropped
       }),
     stop: () => inTurn(closeWriter),
   }
@@ -196,46 +204,64 @@ function findSegments<Entry>(
   const segments: Segment[] = []
   const damage: Damage[] = []
   let lastNumber = 0
-  const files = readdirSync(directory).filter((file) => SEGMENT_FILE.exec(file)?.[1] === name)
-  for (const file of files.toSorted()) {
+  const files = readdirSync(directory).filter((file) => LOG_FILE.exec(file)?.[1] === name)
+  // What was set aside counts too: its name is not given again.
+  for (const file of files) lastNumber = Math.max(lastNumber, Number(LOG_FILE.exec(file)?.[2]))
+  for (const file of files.filter((found) => found.endsWith('.log')).toSorted()) {
     const path = join(directory, file)
-    const bytes = readFileSync(path)
-    const { entries, damagedBytes } = decodeRecords<Entry>(bytes)
+    const found = readSegment<Entry>(path)
+    if ('code' in found) {
+      damage.push({ file, entries: 0, reason: found.code })
+      continue
+    }
+    const { entries, damagedBytes, bytes } = found
     if (damagedBytes > 0) damage.push({ file, entries: entries.length, damagedBytes })
     const done = readDone(path)
     const pending = entries.filter(({ number }) => !done.has(number))
-    lastNumber = Math.max(lastNumber, Number(SEGMENT_FILE.exec(file)?.[2]), entries.at(-1)?.number ?? 0)
+    lastNumber = Math.max(lastNumber, entries.at(-1)?.number ?? 0)
     if (pending.length === 0) {
       if (damagedBytes > 0) renameSync(path, `${path}.damaged`)
       else rmSync(path, { force: true })
-      rmSync(doneFile(path), { force: true })
       continue
     }
     segments.push({
       file: path,
-      bytes: bytes.length,
+      bytes,
       pending: new Set(pending.map(({ number }) => number)),
       isDamaged: damagedBytes > 0,
     })
     for (const { entry } of pending) onPending?.(entry)
   }
+  // A crash in the middle of a removal leaves these, and they would be read with another segment of this name.
+  for (const file of files.filter((found) => found.endsWith('.done')))
+    if (!existsSync(join(directory, file.replace(/\.done$/, '.log')))) rmSync(join(directory, file))
   return { segments, damage, lastNumber }
 }
 
-const SEGMENT_FILE = /^([a-z]+)-(\d{15})\.log$/
+function readSegment<Entry>(path: string) {
+  try {
+    const bytes = readFileSync(path)
+    return { ...decodeRecords<Entry>(bytes), bytes: bytes.length }
+  } catch (error) {
+    return { code: (error as NodeJS.ErrnoException).code ?? (error as Error).message }
+  }
+}
+
+const LOG_FILE = /^([a-z]+)-(\d{15})\.(?:log|done|log\.damaged)$/
 
 function fileName(name: string, number: number): string {
   return `${name}-${String(number).padStart(15, '0')}.log`
 }
 
-/** Beside a segment of which a part is done: the numbers of that part, a line each. */
+/** Beside a segment of which a part is done: the numbers of that part, as records, because half a number is another. */
 function doneFile(file: string): string {
   return file.replace(/\.log$/, '.done')
 }
 
 function readDone(file: string): Set<number> {
   try {
-    return new Set(readFileSync(doneFile(file), 'utf8').split('\n').map(Number))
+    const { entries } = decodeRecords<number[]>(readFileSync(doneFile(file)))
+    return new Set(entries.flatMap(({ entry }) => entry))
   } catch {
     return new Set() // nothing of it is done
   }
@@ -244,7 +270,7 @@ function readDone(file: string): Set<number> {
 async function appendDone(file: string, numbers: number[]): Promise<void> {
   const handle = await open(doneFile(file), 'a', 0o600)
   try {
-    await handle.write(`${numbers.join('\n')}\n`)
+    await handle.write(encodeRecord(0, numbers))
     await handle.datasync()
   } finally {
     await handle.close()
