@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { ReplyError } from 'ioredis'
 import { TRAIL_POINTS, UncertainWrite } from '../store.js'
 import type { Retention, TelemetryRecord, TelemetryStore, TrailPoint, WriteAttempt } from '../store.js'
 import type { Commands } from './connection.js'
@@ -37,7 +38,9 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
       for (const { resolve } of batch) resolve()
     } catch (error) {
       if (attempt.batch === `${run}.${failures}`) failures++
-      for (const { reject } of batch) reject(new UncertainWrite(attempt, error as Error))
+      // Redis says that it did not do it; asked later it would tell of the batches behind, which it may have done.
+      const reason = error instanceof ReplyError ? error : new UncertainWrite(attempt, error as Error)
+      for (const { reject } of batch) reject(reason)
     }
   }
 
