@@ -252,9 +252,9 @@ export const SETTINGS = {
     'Lifecycle events kept per app; the oldest go. They are the story of every incident.',
   ),
   REPORT_KEYS_PER_USER: setting(
-    whole(10, 10_000),
+    whole(200, 10_000),
     '500',
-    'Times of reports remembered per user, so that one that arrives twice counts once.',
+    'Times of reports remembered per user, so that one that arrives twice counts once. A crash in the middle of a replay of the journal needs 128 of them.',
   ),
   RETENTION_DAYS: setting(
     whole(1, 36_500),

@@ -241,7 +241,8 @@ function groupBy<Item>(items: Item[], keyOf: (item: Item) => string): Map<string
   return groups
 }
 
-const SOS_BATCH = 256
+/** What a crash may leave in the store without a mark; at two keys each far fewer than a user's keys remembered. */
+const SOS_BATCH = 64
 const TELEMETRY_BATCH = 500
 const PAUSE_MS_MIN = 100
 const PAUSE_MS_MAX = 10_000
