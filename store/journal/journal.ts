@@ -4,7 +4,8 @@ import type { TelemetryRecord, WriteAttempt } from '../store.js'
 import type { User } from '../user.js'
 import type { NumberedEntry } from './records.js'
 import { openSegmentLog } from './segment-log.js'
-import type { Segment, SegmentLog } from './segment-log.js'
+import type { SegmentLog } from './segment-log.js'
+import type { Segment } from './segment-files.js'
 
 /** An SOS that was acknowledged before the store had it: everything the handler needs to take it again. */
 export interface JournaledSos {
@@ -80,6 +81,8 @@ export function openJournal({
     directory,
     name: 'telemetry',
     segmentBytes: Math.min(TELEMETRY_SEGMENT_BYTES, Math.ceil(telemetryBytesMax / 8)),
+    bytesMax: telemetryBytesMax,
+    onDropped: onTelemetryDropped,
   })
   for (const found of [...damage, ...telemetryDamage])
     log.error(found, 'journal: a part of a file cannot be read; what is readable is kept')
@@ -115,10 +118,8 @@ export function openJournal({
     sos,
     telemetry,
     addSos: (entry) => makingRoom(() => sos.append(entry)),
-    async addTelemetry(record, attempt) {
-      while (telemetry.bytes >= telemetryBytesMax) await dropOldestTelemetry()
-      await makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) }))
-    },
+    addTelemetry: (record, attempt) =>
+      makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) })),
     holdsSosOf: (user) => waitingOf.has(keyOf(user)),
     async sosDone(segment, done) {
       for (const { entry } of done) {

@@ -1,29 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeRecords, encodeRecord } from './records.js'
 import type { NumberedEntry } from './records.js'
-
-/** A file of the log. Files are named by the number of their first entry, so their order is the log's. */
-export interface Segment {
-  file: string
-  /** Bytes that are on disk. */
-  bytes: number
-  /** Numbers of entries that are not done. */
-  pending: Set<number>
-  isDamaged: boolean
-}
-
-/** What an old segment was like when it was opened. */
-export interface Damage {
-  file: string
-  /** Those that could be read. */
-  entries: number
-  damagedBytes?: number
-  /** Why nothing of it could be read; the file stays as it is. */
-  reason?: string
-}
+import { appendDone, doneFile, fileName, findSegments, syncDirectory } from './segment-files.js'
+import type { Damage, Segment } from './segment-files.js'
 
 export interface SegmentLog<Entry> {
   /** Oldest first; the last may still grow. */
@@ -51,6 +33,10 @@ export interface SegmentLogOptions<Entry> {
   name: string
   /** A segment that is larger is followed by a new one: what is removed together. */
   segmentBytes: number
+  /** Beyond this the oldest segment goes, whatever it holds; none by default. */
+  bytesMax?: number
+  /** How many entries went so. */
+  onDropped?: (count: number) => void
   /** Called for every pending entry, first for those found on disk, then for those appended. */
   onPending?: (entry: Entry) => void
 }
@@ -65,7 +51,7 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
   log: SegmentLog<Entry>
   damage: Damage[]
 } {
-  const { directory, name, segmentBytes, onPending } = options
+  const { directory, name, segmentBytes, bytesMax = Infinity, onDropped, onPending } = options
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const { segments, damage, lastNumber } = findSegments<Entry>(directory, name, onPending)
   let nextNumber = lastNumber + 1
@@ -83,30 +69,43 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
   async function writeWaiting(): Promise<void> {
     const batch = waiting
     waiting = []
+    let done = 0
     try {
-      await write(batch.map(({ entry }) => entry))
-      for (const { resolve } of batch) resolve()
+      while (done < batch.length) {
+        const count = await writeSome(batch.slice(done).map(({ entry }) => entry))
+        for (const { resolve } of batch.slice(done, done + count)) resolve()
+        done += count
+      }
     } catch (error) {
       await giveUpWriter()
-      for (const { reject } of batch) reject(error)
+      for (const { reject } of batch.slice(done)) reject(error)
     }
   }
 
-  async function write(entries: Entry[]): Promise<void> {
+  /** As many as the segment has room for, and at least one; how many that were. */
+  async function writeSome(entries: Entry[]): Promise<number> {
     if (writer && writer.segment.bytes >= segmentBytes) await closeWriter()
+    const records: Buffer[] = []
+    const firstNumber = nextNumber
+    for (let size = writer?.segment.bytes ?? 0; size < segmentBytes && records.length < entries.length;) {
+      const record = encodeRecord(nextNumber++, entries[records.length])
+      records.push(record)
+      size += record.length
+    }
+    const bytes = Buffer.concat(records)
+    while (segments.length > 0 && log.bytes + bytes.length > bytesMax) onDropped?.(await removeOldest())
     writer ??= await openWriter()
     const { segment, handle } = writer
-    const numbered = entries.map((entry) => ({ number: nextNumber++, entry }))
-    const bytes = Buffer.concat(numbered.map(({ number, entry }) => encodeRecord(number, entry)))
     // A disk that fills up takes a part.
     for (let at = 0; at < bytes.length;)
       at += (await handle.write(bytes, at, bytes.length - at, segment.bytes + at)).bytesWritten
     await handle.datasync()
     segment.bytes += bytes.length
-    for (const { number, entry } of numbered) {
-      segment.pending.add(number)
+    for (const [index, entry] of entries.slice(0, records.length).entries()) {
+      segment.pending.add(firstNumber + index)
       onPending?.(entry)
     }
+    return records.length
   }
 
   async function openWriter() {
@@ -152,6 +151,15 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
     await rm(doneFile(segment.file), { force: true })
   }
 
+  async function removeOldest(): Promise<number> {
+    const [oldest] = segments
+    if (!oldest) return 0
+    const dropped = oldest.pending.size
+    oldest.pending.clear()
+    await remove(oldest)
+    return dropped
+  }
+
   const log: SegmentLog<Entry> = {
     segments,
     get bytes() {
@@ -176,15 +184,7 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
         // A full disk must not keep us from emptying it.
         await appendDone(segment.file, numbers).catch(() => {})
       }),
-    dropOldest: () =>
-      inTurn(async () => {
-        const [oldest] = segments
-        if (!oldest) return 0
-        const dropped = oldest.pending.size
-        oldest.pending.clear()
-        await remove(oldest)
-        return dropped
-      }),
+    dropOldest: () => inTurn(removeOldest),
     stop: () => inTurn(closeWriter),
   }
   return { log, damage }
@@ -194,95 +194,4 @@ interface Waiting<Entry> {
   entry: Entry
   resolve: () => void
   reject: (error: unknown) => void
-}
-
-function findSegments<Entry>(
-  directory: string,
-  name: string,
-  onPending: ((entry: Entry) => void) | undefined,
-): { segments: Segment[]; damage: Damage[]; lastNumber: number } {
-  const segments: Segment[] = []
-  const damage: Damage[] = []
-  let lastNumber = 0
-  const files = readdirSync(directory).filter((file) => LOG_FILE.exec(file)?.[1] === name)
-  // What was set aside counts too: its name is not given again.
-  for (const file of files) lastNumber = Math.max(lastNumber, Number(LOG_FILE.exec(file)?.[2]))
-  for (const file of files.filter((found) => found.endsWith('.log')).toSorted()) {
-    const path = join(directory, file)
-    const found = readSegment<Entry>(path)
-    if ('code' in found) {
-      damage.push({ file, entries: 0, reason: found.code })
-      continue
-    }
-    const { entries, damagedBytes, bytes } = found
-    if (damagedBytes > 0) damage.push({ file, entries: entries.length, damagedBytes })
-    const done = readDone(path)
-    const pending = entries.filter(({ number }) => !done.has(number))
-    lastNumber = Math.max(lastNumber, entries.at(-1)?.number ?? 0)
-    if (pending.length === 0) {
-      if (damagedBytes > 0) renameSync(path, `${path}.damaged`)
-      else rmSync(path, { force: true })
-      continue
-    }
-    segments.push({
-      file: path,
-      bytes,
-      pending: new Set(pending.map(({ number }) => number)),
-      isDamaged: damagedBytes > 0,
-    })
-    for (const { entry } of pending) onPending?.(entry)
-  }
-  // A crash in the middle of a removal leaves these, and they would be read with another segment of this name.
-  for (const file of files.filter((found) => found.endsWith('.done')))
-    if (!existsSync(join(directory, file.replace(/\.done$/, '.log')))) rmSync(join(directory, file))
-  return { segments, damage, lastNumber }
-}
-
-function readSegment<Entry>(path: string) {
-  try {
-    const bytes = readFileSync(path)
-    return { ...decodeRecords<Entry>(bytes), bytes: bytes.length }
-  } catch (error) {
-    return { code: (error as NodeJS.ErrnoException).code ?? (error as Error).message }
-  }
-}
-
-const LOG_FILE = /^([a-z]+)-(\d{15})\.(?:log|done|log\.damaged)$/
-
-function fileName(name: string, number: number): string {
-  return `${name}-${String(number).padStart(15, '0')}.log`
-}
-
-/** Beside a segment of which a part is done: the numbers of that part, as records, because half a number is another. */
-function doneFile(file: string): string {
-  return file.replace(/\.log$/, '.done')
-}
-
-function readDone(file: string): Set<number> {
-  try {
-    const { entries } = decodeRecords<number[]>(readFileSync(doneFile(file)))
-    return new Set(entries.flatMap(({ entry }) => entry))
-  } catch {
-    return new Set() // nothing of it is done
-  }
-}
-
-async function appendDone(file: string, numbers: number[]): Promise<void> {
-  const handle = await open(doneFile(file), 'a', 0o600)
-  try {
-    await handle.write(encodeRecord(0, numbers))
-    await handle.datasync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** A new file is only safe from a loss of power once its directory is. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

@@ -49,6 +49,24 @@ t.test('a segment that is full is followed by another; one that is done is remov
   t.strictSame(await numbersIn(log), [20], 'and it goes on')
 })
 
+t.test('what waits together is divided among segments', async (t) => {
+  const { directory, log } = openIn(t, undefined, 200)
+  await Promise.all(range(0, 40).map((n) => log.append({ n })))
+  t.equal(log.segments.length, 4)
+  for (const { bytes } of log.segments) t.ok(bytes < 200 + 30)
+  await log.stop()
+  t.strictSame(await numbersIn(openIn(t, directory).log), range(0, 40))
+})
+
+t.test('beyond bytesMax the oldest goes, also for entries that come together', async (t) => {
+  let dropped = 0
+  const { log } = openIn(t, undefined, 100, { bytesMax: 500, onDropped: (count) => (dropped += count) })
+  await Promise.all(range(0, 100).map((n) => log.append({ n })))
+  t.ok(log.bytes <= 500)
+  t.ok(log.bytes > 350, 'and no more than that')
+  t.strictSame(await numbersIn(log), range(dropped, 100))
+})
+
 t.test('what is done stays done after a restart, and nothing else does', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.subarray(range(0, 30)), fc.nat(30), async (done, split) => {

@@ -1,17 +1,23 @@
 import type { Test } from 'tap'
 import { openSegmentLog } from '../../store/journal/segment-log.js'
-import type { SegmentLog } from '../../store/journal/segment-log.js'
+import type { SegmentLog, SegmentLogOptions } from '../../store/journal/segment-log.js'
 import { temporaryDirectory } from './broker.js'
 
 export type Entry = { n: number }
 
 /** A log named `test`, closed when the test ends. `onPending` has every entry that it told of. */
-export function openIn(t: Test, directory = temporaryDirectory(t), segmentBytes = 1_000_000) {
+export function openIn(
+  t: Test,
+  directory = temporaryDirectory(t),
+  segmentBytes = 1_000_000,
+  limit: Pick<SegmentLogOptions<Entry>, 'bytesMax' | 'onDropped'> = {},
+) {
   const onPending: number[] = []
   const opened = openSegmentLog<Entry>({
     directory,
     name: 'test',
     segmentBytes,
+    ...limit,
     onPending: ({ n }) => onPending.push(n),
   })
   t.teardown(() => opened.log.stop())

@@ -1,0 +1,105 @@
+import t from 'tap'
+import { startBroker } from '../support/broker.js'
+import { createPhone } from '../support/http.js'
+import type { Phone } from '../support/http.js'
+import { untilReady } from '../support/journal.js'
+import { publishSos, readEventLog, timestampOf } from '../support/publishing.js'
+import { logIn } from '../support/raw-client.js'
+import { startRedis } from '../support/redis.js'
+
+const redis = await startRedis(t)
+const broker = await startBroker(t, { env: { REDIS_URL: redis.url } })
+const logInAs = (name: string) => logIn(t, broker.ports.mqtt, broker.credentials(name))
+const phoneOf = (name: string) => createPhone(broker, broker.credentials(name))
+
+t.test('reports of a user keep their order while Redis goes and comes back', async (t) => {
+  const names = Array.from({ length: 8 }, (_, i) => `user-${i}`)
+  const clients = await Promise.all(names.map(logInAs))
+  let acknowledged = 0
+  let onAcknowledged: () => void = () => {}
+  const until = (count: number) =>
+    new Promise<void>((resolve) => (onAcknowledged = () => acknowledged >= count && resolve()))
+  const publishing = Promise.all(
+    clients.map(async (client, i) => {
+      for (let n = 1; n <= 60; n++) {
+        t.ok(await publishSos(client, n), `${names[i]} ${n}`)
+        acknowledged++
+        onAcknowledged()
+      }
+    }),
+  )
+  for (const count of [80, 240]) {
+    await until(count)
+    await redis.stop('SIGKILL')
+    await until(count + 80)
+    await redis.start()
+  }
+  await publishing
+  await untilReady(broker)
+  const log = await readEventLog(redis)
+  for (const name of names) {
+    const own = log.filter(({ externalUserId }) => externalUserId === name)
+    t.strictSame(
+      own.map(({ report, version }) => [report?.timestamp, version]),
+      Array.from({ length: 60 }, (_, i) => [timestampOf(i + 1), i + 1]),
+      name,
+    )
+  }
+})
+
+t.test(
+  'a cancel right when Redis is back closes what the journal brings, not what comes after it',
+  async (t) => {
+    const bob = await logInAs('bob')
+    await redis.stop()
+    t.ok(await publishSos(bob, 1))
+    t.equal((await phoneOf('bob').post('/v1/sdk/sos/cancel')).status, 503)
+    const [answer] = await Promise.all([untilTaken(phoneOf('bob'), '/v1/sdk/sos/cancel'), redis.start()])
+    t.match(answer, { incident: { state: 'cancelled', timestamp: timestampOf(1) } })
+    t.ok(await publishSos(bob, 2), 'help again')
+    t.match((await phoneOf('bob').get('/v1/sdk/sos')).json, {
+      incident: { state: 'active', timestamp: timestampOf(2) },
+    })
+    await untilReady(broker)
+    const log = (await readEventLog(redis)).filter(({ externalUserId }) => externalUserId === 'bob')
+    t.strictSame(
+      log.map(({ type, report }) => [type, report?.timestamp]),
+      [
+        ['processed', timestampOf(1)],
+        ['cancelled', undefined],
+        ['processed', timestampOf(2)],
+      ],
+    )
+  },
+)
+
+t.test('contract 9: GET is never null for a user whose SOS is in the journal', async (t) => {
+  const names = Array.from({ length: 6 }, (_, i) => `lost-${i}`)
+  await redis.stop()
+  for (const [i, name] of names.entries()) {
+    if (i % 2 === 0) t.ok(await publishSos(await logInAs(name), 1))
+    else t.equal((await phoneOf(name).post('/v1/sdk/sos', { timestamp: timestampOf(1) })).status, 200)
+  }
+  const asking = Promise.all(
+    names.map(async (name) => {
+      for (let refused = 0; ; refused++) {
+        const { status, json } = await phoneOf(name).get('/v1/sdk/sos')
+        if (status !== 503) return { refused, status, json }
+      }
+    }),
+  )
+  t.equal((await phoneOf('lost-0').get('/v1/sdk/sos')).status, 503)
+  await redis.start()
+  for (const { status, json } of await asking) {
+    t.equal(status, 200)
+    t.match(json, { incident: { state: 'active', timestamp: timestampOf(1) } })
+  }
+})
+
+/** Asks until the store takes it. */
+async function untilTaken(phone: Phone, path: string): Promise<unknown> {
+  for (;;) {
+    const { status, json } = await phone.post(path)
+    if (status !== 503) return json
+  }
+}
