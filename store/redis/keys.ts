@@ -11,7 +11,7 @@
  * | cb:{app}:user:<user id> | string | profile, devices and contacts, JSON | until deleted |
  * | cb:{app}:device:<device key> | hash | user id → its owner, JSON | while registered |
  * | cb:{app}:incident:<id> | string | incident, JSON | open: none; closed: RETENTION_DAYS |
- * | cb:{app}:reports:<user id> | sorted set | report keys counted in, by the server's milliseconds | RETENTION_DAYS after the last; newest REPORT_KEYS_PER_USER |
+ * | cb:{app}:reports:<user id> | sorted set | report keys counted in, by the server's milliseconds, growing | RETENTION_DAYS after the last; newest REPORT_KEYS_PER_USER |
  * | cb:{app}:events | stream | field `event`, JSON | newest EVENTS_PER_APP |
  * | cb:{app}:telemetry | stream | field `record`, JSON | newest TELEMETRY_PER_APP |
  * | cb:{app}:position:<user id> | string | last telemetry with a position, JSON | RETENTION_DAYS |

@@ -29,6 +29,9 @@ if redis.acl_check_cmd then
     end
   end
 end
+-- The newest key is the last to go, also when the clock was set back.
+local newest = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
+local score = math.max(tonumber(ARGV[6]), tonumber(newest or '0') + 1)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[10], '*', 'event', ARGV[9])
 if ARGV[13] ~= '' then
   redis.call('RPUSH', KEYS[8], ARGV[13])
@@ -48,7 +51,7 @@ for i = 6, 7 do
   redis.call('ZADD', KEYS[i], 0, ARGV[11])
   redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[12])
 end
-for i = 15, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'NX', ARGV[6], ARGV[i]) end
+for i = 15, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'NX', string.format('%.0f', score), ARGV[i]) end
 if #ARGV >= 15 then
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[7]) + 1))
   redis.call('EXPIRE', KEYS[4], ARGV[8])

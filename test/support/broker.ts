@@ -45,11 +45,16 @@ export interface Credentials {
  */
 export async function startBroker(
   t: Test,
-  { env = {}, dataDir, program }: { env?: NodeJS.ProcessEnv; dataDir?: string; program?: string } = {},
+  {
+    env = {},
+    dataDir,
+    program,
+    nodeOptions,
+  }: { env?: NodeJS.ProcessEnv; dataDir?: string; program?: string; nodeOptions?: string[] } = {},
 ): Promise<Broker> {
   const directory = dataDir ?? temporaryDirectory(t)
   if (dataDir === undefined) lendCertificate(directory)
-  const child = spawnBroker({ DATA_DIR: directory, ...env }, program)
+  const child = spawnBroker({ DATA_DIR: directory, ...env }, program, nodeOptions)
   const log: LogLine[] = []
   const waiting: { fits: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = []
   let errors = ''
@@ -104,7 +109,11 @@ function lendCertificate(dataDir: string): void {
 }
 
 /** Starts the broker's process, on free ports unless told otherwise. */
-export function spawnBroker(env: NodeJS.ProcessEnv, program = testProgram): ChildProcess {
+export function spawnBroker(
+  env: NodeJS.ProcessEnv,
+  program = testProgram,
+  nodeOptions: string[] = [],
+): ChildProcess {
   const anyPorts = {
     HOST: '127.0.0.1',
     MQTT_PORT: '0',
@@ -116,7 +125,7 @@ export function spawnBroker(env: NodeJS.ProcessEnv, program = testProgram): Chil
     STORE_TIMEOUT_MS: '3000',
   }
   // No threads for the compiler: most brokers here live for a second, and two cores have others to serve.
-  return spawn(process.execPath, ['--v8-pool-size=0', program], {
+  return spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, program], {
     env: { PATH: process.env.PATH, ...anyPorts, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
