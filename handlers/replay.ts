@@ -1,7 +1,10 @@
+import { basename } from 'node:path'
 import type { Log } from '../ops/log.js'
 import type { Availability } from '../store/availability.js'
 import type { Journal, JournaledSos, JournaledTelemetry } from '../store/journal/journal.js'
 import type { NumberedEntry } from '../store/journal/records.js'
+import type { Segment } from '../store/journal/segment-files.js'
+import type { SegmentLog } from '../store/journal/segment-log.js'
 import type { LateTelemetry } from '../store/store.js'
 import type { User } from '../store/user.js'
 import type { SosTaker } from './sos.js'
@@ -79,8 +82,11 @@ export function createReplay(options: ReplayOptions): Replay {
   async function replaySos() {
     const held = new Set<string>() // users whose report did not get through: their later ones wait
     let count = 0
+    let hasFailed = false
     for (const segment of journal.sos.segments.slice()) {
-      const entries = await journal.sos.read(segment)
+      const entries = await readOrPass(journal.sos, segment)
+      hasFailed ||= entries === null
+      if (!entries) continue
       for (let at = 0; at < entries.length; at += SOS_BATCH) {
         if (isStopped) return { count, hasFailed: true }
         const done = await replayUsers(entries.slice(at, at + SOS_BATCH), held)
@@ -91,7 +97,7 @@ export function createReplay(options: ReplayOptions): Replay {
         count += done.length
       }
     }
-    return { count, hasFailed: held.size > 0 }
+    return { count, hasFailed: hasFailed || held.size > 0 }
   }
 
   /** Whoever came in the middle of a pass has one more; then the store does not take it. */
@@ -142,11 +148,14 @@ export function createReplay(options: ReplayOptions): Replay {
   async function replayTelemetry() {
     const held = new Set<string>() // apps
     let count = 0
+    let hasFailed = false
     for (const segment of journal.telemetry.segments.slice()) {
-      const entries = await journal.telemetry.read(segment)
+      const entries = await readOrPass(journal.telemetry, segment)
+      hasFailed ||= entries === null
+      if (!entries) continue
       for (let at = 0; at < entries.length; at += TELEMETRY_BATCH) {
         // An SOS that came meanwhile goes first; the rest of the telemetry has its turn in the next pass.
-        if (isWanted || isStopped) return { count, hasFailed: held.size > 0 }
+        if (isWanted || isStopped) return { count, hasFailed: hasFailed || held.size > 0 }
         const done = await replayApps(entries.slice(at, at + TELEMETRY_BATCH), held)
         if (done.length === 0) continue
         await journal.telemetry.markDone(segment, done)
@@ -154,7 +163,22 @@ export function createReplay(options: ReplayOptions): Replay {
         count += done.length
       }
     }
-    return { count, hasFailed: held.size > 0 }
+    return { count, hasFailed: hasFailed || held.size > 0 }
+  }
+
+  /** What one file cannot give any more must not hold up what the others have. */
+  async function readOrPass<Entry>(from: SegmentLog<Entry>, segment: Segment) {
+    try {
+      return await from.read(segment)
+    } catch (error) {
+      // Whoever made room dropped it meanwhile.
+      if (!from.segments.includes(segment)) return []
+      const reason = (error as Error).message
+      if (reason !== lastReason)
+        log.error({ file: basename(segment.file), reason }, 'journal: a file cannot be read')
+      lastReason = reason
+      return null
+    }
   }
 
   async function replayApps(

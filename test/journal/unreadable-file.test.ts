@@ -1,0 +1,39 @@
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { startBroker } from '../support/broker.js'
+import { createPhone } from '../support/http.js'
+import { publishPacket, publishSos, subscribeToEvents, timestampOf } from '../support/publishing.js'
+import { logIn } from '../support/raw-client.js'
+import { startRedis } from '../support/redis.js'
+
+t.test(
+  'a file of the journal that cannot be read any more holds up nobody whose report is in another',
+  async (t) => {
+    const redis = await startRedis(t)
+    const broker = await startBroker(t, { env: { REDIS_URL: redis.url } })
+    await redis.stop()
+    const alice = await logIn(t, broker.ports.mqtt, broker.credentials('alice'))
+    // More than a segment.
+    const message = 'x'.repeat(60_000)
+    for (let n = 1; n <= 16; n++) {
+      alice.sendPacket(publishPacket('sos/alerts', JSON.stringify({ timestamp: timestampOf(n), message }), n))
+      t.equal((await alice.nextOf('puback')).messageId, n)
+    }
+    const bob = await logIn(t, broker.ports.mqtt, broker.credentials('bob'))
+    const events = await subscribeToEvents(bob, ['sos/events/bob'])
+    t.ok(await publishSos(bob, 1))
+    const journal = join(broker.dataDir, 'journal')
+    const files = readdirSync(journal).toSorted()
+    t.equal(files.length, 2)
+    rmSync(join(journal, files[0]!))
+    await redis.start()
+    t.match(await events.until((seen) => seen.length > 0), [{ occurredAt: timestampOf(1) }])
+    t.match(await broker.logged(({ msg }) => msg === 'journal: a file cannot be read'), { reason: /ENOENT/ })
+    t.equal(
+      (await createPhone(broker, broker.credentials('alice')).get('/v1/sdk/sos')).status,
+      503,
+      'never null',
+    )
+  },
+)
