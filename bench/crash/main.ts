@@ -57,7 +57,7 @@ process.stdout.write(`store ${store}, seed ${seed}, data and logs in ${directory
 
 const run = await runCrashes({
   store,
-  cycles: planCycles(counts, chance, { acknowledgementsMax: 800, awayMsMax: 5_000 }),
+  cycles: planCycles(counts, chance, { acknowledgementsMax: 400, awayMsMax: 4_000 }),
   phones: Number(values.phones),
   compareEvery: Number(values['compare-every']),
   directory,

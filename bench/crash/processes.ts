@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { appendFileSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { spawnBroker } from '../../test/support/broker.js'
@@ -32,18 +33,14 @@ export function createRedisProgram(options: {
   onProblem: (text: string) => void
 }): Program {
   const { directory, socket, onProblem } = options
-  const log = createWriteStream(`${directory}/redis.log`, { flags: 'a' })
+  const log = openSync(join(directory, 'redis.log'), 'a')
   const settings = { port: 0, unixsocket: socket, dir: directory, appendonly: 'yes', appendfsync: 'always' }
   const flags = Object.entries({ ...settings, save: '' }).flatMap(([name, value]) => [
     `--${name}`,
     `${value}`,
   ])
   return createProgram(
-    () => {
-      const child = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'inherit'] })
-      child.stdout.pipe(log, { end: false })
-      return child
-    },
+    () => spawn('redis-server', flags, { stdio: ['ignore', log, log] }),
     (code) => onProblem(`Redis ended by itself with ${code}`),
   )
 }
@@ -57,17 +54,16 @@ export function createBrokerProgram(options: {
   logFile: string
   onProblem: (text: string) => void
 }): Program {
-  const log = createWriteStream(options.logFile, { flags: 'a' })
   let isReady = false
   const program = createProgram(
     () => {
       const child = spawnBroker(options.env)
       isReady = false
       createInterface({ input: child.stdout! }).on('line', (line) => {
-        log.write(`${line}\n`)
+        appendFileSync(options.logFile, `${line}\n`)
         if (line.includes('"msg":"ready"')) isReady = true
       })
-      child.stderr!.pipe(log, { end: false })
+      child.stderr!.on('data', (chunk: Buffer) => appendFileSync(options.logFile, chunk))
       return child
     },
     async (code) => {

@@ -37,6 +37,8 @@ export interface CrashRun {
   delivered: number
   /** Milliseconds from each signal to the first PUBACK of something sent after it, or HTTP 200. */
   recoveries: { kind: Kind; ms: number }[]
+  /** Answers 503 to a partner that read while the broker was ready. */
+  refusedReads: number
   /** What must not be, one line each; empty when everything holds. */
   problems: string[]
 }
@@ -86,6 +88,7 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRun> {
     comparison: compare(ledger, { events: [], incidents: [], openIncidents: [], trails: [], telemetry: [] }),
     delivered: 0,
     recoveries: [],
+    refusedReads: 0,
     problems: [],
   }
   const returns: Promise<void>[] = []
@@ -95,7 +98,7 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRun> {
     await everythingRuns()
     await load.pause(WAIT_LIMIT_MS)
     await untilReady(ports.admin)
-    const seen = await readThroughTheDoor(ports.http, APP)
+    const seen = await readThroughTheDoor(ports.http, APP, () => result.refusedReads++)
     let telemetry
     if (redis) telemetry = await readTelemetryInRedis(socket, APP.appId)
     else {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.js'
 import { keys } from '../../store/redis/keys.js'
@@ -29,18 +30,28 @@ export interface Stored {
   telemetry: TelemetryRecord[]
 }
 
-/** Reads what a partner's server can read: the event log, and incidents with their trails. */
+/**
+ * Reads what a partner's server can read: the event log, and incidents with their trails. As one does, it asks again
+ * when the store does not answer just then (503); `onRefused` counts these.
+ */
 export async function readThroughTheDoor(
   port: number,
   app: { appId: string; secret: string },
+  onRefused: () => void,
 ): Promise<Omit<Stored, 'telemetry'>> {
   const authorization = `Basic ${Buffer.from(`${app.appId}:${app.secret}`).toString('base64')}`
   async function get<Answer>(path: string): Promise<Answer> {
-    const response = await fetch(`http://127.0.0.1:${port}/v1/backend/${path}`, {
-      headers: { authorization },
-    })
-    if (response.status !== 200) throw new Error(`GET ${path}: ${response.status}`)
-    return (await response.json()) as Answer
+    for (let refused = 0; ; refused++) {
+      const response = await fetch(`http://127.0.0.1:${port}/v1/backend/${path}`, {
+        headers: { authorization },
+      })
+      const text = await response.text()
+      if (response.status === 200) return JSON.parse(text) as Answer
+      if (response.status !== 503 || refused === TRIES)
+        throw new Error(`GET ${path}: ${response.status} ${text}`)
+      onRefused()
+      await pause(200)
+    }
   }
 
   async function readEvents(): Promise<Stored['events']> {
@@ -101,3 +112,6 @@ export async function readTelemetryOnDisk(dataDir: string, appId: string): Promi
   await store.stop()
   return records
 }
+
+/** In a row, for one request. */
+const TRIES = 50

@@ -18,6 +18,7 @@ export function describeRun(store: string, run: CrashRun): string {
     ['stored without an acknowledgement', both(unacknowledged)],
     ['stored behind a later one of its sender', `${overtaken}`],
     ['copies of events delivered', `${run.delivered}`],
+    ['reads answered 503 while ready', `${run.refusedReads}`],
     ['other problems', `${run.problems.length - lost - duplicated}`],
     ['from the signal to the first PUBACK', 'median, max'],
     ...kinds.map((kind): [string, string] => [`  ${kind}`, describeTimes(run, kind)]),
