@@ -30,12 +30,14 @@ export function createRedisEvents(options: {
     startedAt: number,
   ) {
     let since = startedAt
+    /** Where each stream was when the trouble began. */
+    let reached = new Map<string, string>()
     // oxlint-disable-next-line no-unmodified-loop-condition -- stop() below ends it
     while (!isStopped) {
       try {
         const streams = appIds().map(keys.events)
-        if (isAway) await rewind(redis, seen)
-        await findStarts(redis, streams, seen, since)
+        if (isAway) await rewind(redis, reached, seen)
+        await findStarts(streams, seen, since)
         since = performance.now()
         if (isCluster) await pollOnce(streams, seen, onEvent)
         else await readOnce(streams, seen, onEvent)
@@ -43,7 +45,10 @@ export function createRedisEvents(options: {
         isAway = false
       } catch (error) {
         if (isStopped) return
-        if (!isAway) log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
+        if (!isAway) {
+          log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
+          reached = new Map(seen)
+        }
         isAway = true
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -91,10 +96,40 @@ export function createRedisEvents(options: {
         seen.set(stream, entry[0])
         const event = readEvent(entry, log)
         if (!event || handed.has(event.eventId)) continue
-        handed.add(event.eventId)
-        if (handed.size > HANDED_MAX) handed.delete(handed.values().next().value as string)
+        remember(event)
         onEvent(event)
       }
+    }
+  }
+
+  function remember({ eventId }: LifecycleEvent): void {
+    handed.add(eventId)
+    if (handed.size > HANDED_MAX) handed.delete(handed.values().next().value as string)
+  }
+
+  /**
+   * Reads a stream from behind this place on. What stands just before it counts as handed on: read again after
+   * trouble, it would come behind later events of its incident.
+   */
+  async function startAt(stream: string, id: string, seen: Map<string, string>): Promise<void> {
+    const before = await redis.xrevrange(stream, id, placeBefore(id), 'COUNT', HANDED_MAX)
+    for (const entry of before.toReversed()) {
+      const event = readEvent(entry, log)
+      if (event) remember(event)
+    }
+    seen.set(stream, id)
+  }
+
+  /**
+   * Apps come and go with the apps file, and Redis may be away when we start. A stream that is new to us is read
+   * from a little before the last time that we looked (`performance.now()`): its first SOS may be faster than us.
+   */
+  async function findStarts(streams: string[], seen: Map<string, string>, lookedAt: number): Promise<void> {
+    for (const stream of streams) {
+      if (seen.has(stream)) continue
+      const [seconds] = await redis.time()
+      const elapsed = Math.ceil((performance.now() - lookedAt) / 1000)
+      await startAt(stream, `${Math.max(0, Number(seconds) - elapsed - SLACK_S) * 1000}-0`, seen)
     }
   }
 
@@ -103,7 +138,8 @@ export function createRedisEvents(options: {
       const seen = new Map<string, string>()
       const startedAt = performance.now()
       try {
-        for (const appId of appIds()) seen.set(keys.events(appId), await lastId(redis, keys.events(appId)))
+        for (const stream of appIds().map(keys.events))
+          await startAt(stream, await lastId(redis, stream), seen)
       } catch (error) {
         log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
         isAway = true
@@ -133,33 +169,24 @@ export function createRedisEvents(options: {
 }
 
 /**
- * Apps come and go with the apps file, and Redis may be away when we start. A stream that is new to us is read
- * from a little before the last time that we looked (`performance.now()`): its first SOS may be faster than us.
- */
-async function findStarts(
-  redis: Commands,
-  streams: string[],
-  seen: Map<string, string>,
-  lookedAt: number,
-): Promise<void> {
-  for (const stream of streams) {
-    if (seen.has(stream)) continue
-    const [seconds] = await redis.time()
-    const elapsed = Math.ceil((performance.now() - lookedAt) / 1000)
-    seen.set(stream, `${Math.max(0, Number(seconds) - elapsed - SLACK_S) * 1000}-0`)
-  }
-}
-
-/**
  * After trouble: the Redis that answers now may be another one, which lost the newest entries and writes new ones
  * by a clock of its own. What is read twice is told apart by its event id.
  */
-async function rewind(redis: Commands, seen: Map<string, string>): Promise<void> {
-  for (const [stream, id] of seen) {
-    const before = `${Math.max(0, millisecondsOf(id) - SLACK_S * 1000)}-0`
+async function rewind(
+  redis: Commands,
+  reached: Map<string, string>,
+  seen: Map<string, string>,
+): Promise<void> {
+  for (const [stream, id] of reached) {
+    const before = placeBefore(id)
     const last = await lastId(redis, stream)
     seen.set(stream, millisecondsOf(last) < millisecondsOf(before) ? last : before)
   }
+}
+
+/** SLACK_S earlier. */
+function placeBefore(id: string): string {
+  return `${Math.max(0, millisecondsOf(id) - SLACK_S * 1000)}-0`
 }
 
 function millisecondsOf(id: string): number {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { keys } from '../../store/redis/keys.js'
 import type { Store } from '../../store/store.js'
 import {
   closeAs,
@@ -10,6 +11,7 @@ import {
   user,
 } from '../support/stores.js'
 import { startRedis } from '../support/redis.js'
+import type { RedisServer } from '../support/redis.js'
 
 t.test('two nodes with 100 reports each at once: one incident, versions 1 to 200', async (t) => {
   const place = await createStorePlace(t, 'redis')
@@ -78,6 +80,50 @@ t.test('a follower whose Redis connection was killed goes on where it stopped', 
   t.strictSame(seen, log, 'nothing lost, nothing twice')
 })
 
+t.test(
+  'a follower hears of nothing that was there before it, also when its connection was killed',
+  async (t) => {
+    const redis = await startRedis(t)
+    const writer = await openRedisAt(t, redis.url)
+    for (let n = 0; n < 5; n++) await countIn(writer, user('alice'), reportNumber(n))
+    const follower = await followEvents(await openRedisAt(t, redis.url), ['demo-app'])
+    await untilStored(writer, 5)
+    await follower.until(({ version }) => version === 6)
+    await redis.client.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await untilStored(writer, 6)
+    const seen = await follower.until(({ version }) => version === 7)
+    t.strictSame(
+      seen.map(({ version }) => version),
+      [6, 7],
+    )
+  },
+)
+
+t.test('however often the event log cannot be read, a follower hears of nothing old', async (t) => {
+  const redis = await startRedis(t)
+  const writer = await openRedisAt(t, redis.url)
+  await countIn(writer, user('bob'), reportNumber(0))
+  const [bobs] = await writer.events.readLatest('demo-app', 1)
+  await redis.client.flushall()
+  for (const [age, eventId] of [
+    [15_000, 'old'],
+    [0, 'new'],
+  ] as const) {
+    const entry = JSON.stringify({ ...bobs, eventId })
+    await redis.client.xadd(keys.events('demo-app'), `${Date.now() - age}-0`, 'event', entry)
+  }
+  const follower = await followEvents(await openRedisAt(t, redis.url), ['demo-app'])
+  await redis.client.acl('SETUSER', 'default', '-xread')
+  await refusedReads(redis, 4)
+  await redis.client.acl('SETUSER', 'default', '+xread')
+  await untilStored(writer, 1)
+  const seen = await follower.until(({ report }) => report?.timestamp === reportNumber(1).timestamp)
+  t.strictSame(
+    seen.map(({ externalUserId }) => externalUserId),
+    ['alice'],
+  )
+})
+
 t.test('a follower hears of events that were written while Redis was restarting', async (t) => {
   const redis = await startRedis(t)
   const store = await openRedisAt(t, redis.url)
@@ -94,6 +140,15 @@ t.test('a follower hears of events that were written while Redis was restarting'
   t.strictSame(seen, await store.events.readLatest('demo-app', 100))
   t.match(await store.incidents.readOpen(user('alice')), { reports: 9 })
 })
+
+/** Waits until Redis has refused so many XREAD. */
+async function refusedReads(redis: RedisServer, count: number): Promise<void> {
+  for (let refused = 0; refused < count;) {
+    const [, calls] =
+      /cmdstat_xread:.*rejected_calls=(\d+)/.exec(await redis.client.info('commandstats')) ?? []
+    refused = Number(calls ?? 0)
+  }
+}
 
 /** Tries until the store confirms; a try that failed may have been written, and then the next is a repeat. */
 async function untilStored(store: Store, n: number): Promise<void> {
