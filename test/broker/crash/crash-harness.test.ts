@@ -12,12 +12,12 @@ const RUNS: [store: 'embedded' | 'redis', title: string, counts: Counts][] = [
   [
     'embedded',
     'whatever was acknowledged before a SIGKILL or a SIGTERM is stored once',
-    { 'kill broker': 1, 'kill broker twice': 1, 'stop broker': 1 },
+    { 'kill broker twice': 1, 'stop broker': 1 },
   ],
   [
     'redis',
     'whatever was acknowledged before a SIGKILL of the broker, of Redis or of both is stored once',
-    { 'kill broker': 1, 'kill redis': 2, 'kill both': 1, 'freeze redis': 1 },
+    { 'kill broker': 1, 'kill redis': 1, 'kill both': 1 },
   ],
 ]
 
@@ -29,7 +29,7 @@ for (const [store, title, counts] of RUNS) {
     const seed = Math.floor(Math.random() * 2 ** 32)
     t.comment(`seed ${seed}`)
     const chance = createChance(seed)
-    const cycles = planCycles(counts, chance, { acknowledgementsMax: 200, awayMsMax: 1_000 })
+    const cycles = planCycles(counts, chance, { acknowledgementsMax: 100, awayMsMax: 1_000 })
     const run = await runCrashes({
       store,
       cycles,
