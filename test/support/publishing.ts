@@ -71,7 +71,10 @@ export async function subscribeToEvents(client: RawClient, topics: string[]) {
 }
 
 /** The event log of an app as it stands in Redis, oldest first. */
-export async function readEventLog(redis: RedisServer, appId = 'demo-app'): Promise<LifecycleEvent[]> {
+export async function readEventLog(
+  redis: Pick<RedisServer, 'client'>,
+  appId = 'demo-app',
+): Promise<LifecycleEvent[]> {
   const entries = await redis.client.xrange(`cb:{${appId}}:events`, '-', '+')
   return entries.map(([, fields]) => JSON.parse(fields[1] as string) as LifecycleEvent)
 }
