@@ -1,4 +1,25 @@
 /**
+ * Redis undoes nothing when a command in the middle of a script fails. So scripts that write more than one key
+ * first ask what could fail: `refusalOf` commands that this Redis user may not run (Redis 7 tells), and keys that
+ * somebody else has put to another use.
+ */
+const REFUSALS = `
+local function refusalOf(commands, types)
+  for _, command in ipairs(redis.acl_check_cmd and commands or {}) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM this Redis user may not run ' .. command[1])
+    end
+  end
+  for _, pair in ipairs(types) do
+    local found = redis.call('TYPE', pair[1]).ok
+    if found ~= 'none' and found ~= pair[2] then
+      return redis.error_reply('WRONGTYPE ' .. pair[1] .. ' is no ' .. pair[2] .. ' but a ' .. found)
+    end
+  end
+end
+`
+
+/**
  * Commits one change of a user's incident with its event, unless somebody else was faster.
  *
  * KEYS 1 open incidents (hash)  2 their ids (hash)  3 the incident (string)  4 the user's report keys (sorted set)
@@ -10,32 +31,29 @@
  *      then for each report key to remember: the key, '1' if it is known to be a repeat
  * Result 1 committed, 0 the state is no longer the one that was read: nothing is written.
  */
-export const COMMIT_CHANGE = `
+export const COMMIT_CHANGE = `${REFUSALS}
 local open = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if open ~= ARGV[2] then return 0 end
 for i = 15, #ARGV, 2 do
   if ARGV[i + 1] ~= '1' and redis.call('ZSCORE', KEYS[4], ARGV[i]) then return 0 end
 end
--- Redis undoes nothing when a command in the middle is not allowed, so that is asked before the first (Redis 7).
-if redis.acl_check_cmd then
-  for _, command in ipairs({
-    { 'XADD', KEYS[5], '*', 'event', '' }, { 'HSET', KEYS[1], '', '' }, { 'HDEL', KEYS[2], '' },
-    { 'SET', KEYS[3], '' }, { 'ZADD', KEYS[4], '0', '' }, { 'ZREMRANGEBYRANK', KEYS[4], '0', '0' },
-    { 'ZREMRANGEBYLEX', KEYS[6], '-', '-' }, { 'RPUSH', KEYS[8], '' }, { 'LTRIM', KEYS[8], '0', '0' },
-    { 'EXPIRE', KEYS[4], '1' },
-  }) do
-    if not redis.acl_check_cmd(unpack(command)) then
-      return redis.error_reply('NOPERM this Redis user may not run ' .. command[1])
-    end
-  end
-end
+local refusal = refusalOf({
+  { 'XADD', KEYS[5], '*', 'event', '' }, { 'HSET', KEYS[1], '', '' }, { 'HDEL', KEYS[2], '' },
+  { 'SET', KEYS[3], '' }, { 'ZADD', KEYS[4], '0', '' }, { 'ZREMRANGEBYRANK', KEYS[4], '0', '0' },
+  { 'ZREMRANGEBYLEX', KEYS[6], '-', '-' }, { 'RPUSH', KEYS[8], '' }, { 'LTRIM', KEYS[8], '0', '0' },
+  { 'EXPIRE', KEYS[4], '1' },
+}, {
+  { KEYS[2], 'hash' }, { KEYS[4], 'zset' }, { KEYS[5], 'stream' }, { KEYS[6], 'zset' }, { KEYS[7], 'zset' },
+})
+if refusal then return refusal end
 -- The newest key is the last to go, also when the clock was set back.
 local newest = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
 local score = math.max(tonumber(ARGV[6]), tonumber(newest or '0') + 1)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[10], '*', 'event', ARGV[9])
 if ARGV[13] ~= '' then
-  redis.call('RPUSH', KEYS[8], ARGV[13])
-  redis.call('LTRIM', KEYS[8], -tonumber(ARGV[14]), -1)
+  -- A trail that is no list must not keep an SOS waiting.
+  redis.pcall('RPUSH', KEYS[8], ARGV[13])
+  redis.pcall('LTRIM', KEYS[8], -tonumber(ARGV[14]), -1)
 end
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -59,6 +77,21 @@ end
 return 1
 `
 
+/** What APPEND_TELEMETRY and APPEND_LATE have in common: KEYS 1 and 2, ARGV 3 and 4. */
+const TRAILS = `${REFUSALS}
+local telemetryCommands = {
+  { 'SET', KEYS[3], '0', 'EX', '1' }, { 'XADD', KEYS[1], '*', 'record', '' }, { 'HGET', KEYS[2], '' },
+  { 'RPUSH', ARGV[3], '' }, { 'LTRIM', ARGV[3], '0', '0' },
+}
+local function joinTrail(userId, point)
+  local incident = redis.call('HGET', KEYS[2], userId)
+  if not incident then return end
+  -- A trail that is no list is one user's trouble; the telemetry of the others goes on.
+  redis.pcall('RPUSH', ARGV[3] .. incident, point)
+  redis.pcall('LTRIM', ARGV[3] .. incident, -tonumber(ARGV[4]), -1)
+end
+`
+
 /**
  * Appends the telemetry of one app that came in during one turn of the event loop. A position of a user whose
  * incident is open joins its trail. Nothing is appended when CLOSE_BATCH was faster.
@@ -71,20 +104,18 @@ return 1
  *      the trail point
  * Result the number of records appended, -1 when the batch is closed.
  */
-export const APPEND_TELEMETRY = `
+export const APPEND_TELEMETRY = `${TRAILS}
 local last = redis.call('GET', KEYS[3])
 if last and string.sub(last, -1) == '-' then return -1 end
+local refusal = refusalOf(telemetryCommands, { { KEYS[1], 'stream' }, { KEYS[2], 'hash' } })
+if refusal then return refusal end
 redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[6])
 for i = 7, #ARGV, 4 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i])
   local key = tonumber(ARGV[i + 1])
   if key > 0 then
     redis.call('SET', KEYS[key], ARGV[i], 'EX', ARGV[2])
-    local incident = redis.call('HGET', KEYS[2], ARGV[i + 2])
-    if incident then
-      redis.call('RPUSH', ARGV[3] .. incident, ARGV[i + 3])
-      redis.call('LTRIM', ARGV[3] .. incident, -tonumber(ARGV[4]), -1)
-    end
+    joinTrail(ARGV[i + 2], ARGV[i + 3])
   end
 end
 return (#ARGV - 6) / 4
@@ -114,8 +145,10 @@ return tonumber(last)
  *      number of its user's key ('0' for none), the user id, the trail point
  * Result the number of records appended.
  */
-export const APPEND_LATE = `
+export const APPEND_LATE = `${TRAILS}
 local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+local refusal = refusalOf(telemetryCommands, { { KEYS[1], 'stream' }, { KEYS[2], 'hash' } })
+if refusal then return refusal end
 local appended = 0
 for i = 6, #ARGV, 6 do
   local number = tonumber(ARGV[i])
@@ -129,11 +162,7 @@ for i = 6, #ARGV, 6 do
       if not before or cjson.decode(before).receivedAt <= ARGV[i + 2] then
         redis.call('SET', KEYS[key], ARGV[i + 1], 'EX', ARGV[2])
       end
-      local incident = redis.call('HGET', KEYS[2], ARGV[i + 4])
-      if incident then
-        redis.call('RPUSH', ARGV[3] .. incident, ARGV[i + 5])
-        redis.call('LTRIM', ARGV[3] .. incident, -tonumber(ARGV[4]), -1)
-      end
+      joinTrail(ARGV[i + 4], ARGV[i + 5])
     end
   end
 end
@@ -149,8 +178,14 @@ return appended
  *      5 how many device keys to leave
  * Result 1 committed, 0 the record is no longer the one that was read: nothing is written.
  */
-export const COMMIT_USER = `
+export const COMMIT_USER = `${REFUSALS}
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+local types = {}
+for i = 2, #KEYS do types[i - 1] = { KEYS[i], 'hash' } end
+local refusal = refusalOf({
+  { 'SET', KEYS[1], '' }, { 'DEL', KEYS[1] }, { 'HDEL', KEYS[#KEYS], '' }, { 'HSET', KEYS[#KEYS], '', '' },
+}, types)
+if refusal then return refusal end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 local leaving = tonumber(ARGV[5])
 for i = 2, #KEYS do
