@@ -35,7 +35,10 @@ export async function openConnection(address: RedisAddress, name: string, log: L
     lastError = message
     reasons.set(redis, message)
   })
-  redis.on('close', () => reasons.set(redis, lastError || 'Redis closed the connection'))
+  redis.on('close', () => {
+    reasons.set(redis, lastError || 'Redis closed the connection')
+    forgetSocketTimeout(redis)
+  })
   redis.on('ready', () => {
     if (lastError !== '') log.info({ connection: name }, 'redis connection is back')
     lastError = ''
@@ -61,11 +64,20 @@ export async function explained<Result>(redis: Commands, command: Promise<Result
   try {
     return await command
   } catch (error) {
-    // ioredis says that its stream is not writeable, and which of its options that has to do with.
-    const isOffline = /isn't writeable/.test((error as Error).message)
-    const reason = reasons.get(redis) ?? (isOffline ? 'Redis closed the connection' : undefined)
+    // ioredis says that its stream is not writeable or its retries are over, and which of its options that has to do with.
+    const isOffline = /isn't writeable|max retries per request/.test((error as Error).message)
+    const reason = (await isLoading(redis))
+      ? 'Redis is loading its data'
+      : (reasons.get(redis) ?? (isOffline ? 'Redis closed the connection' : undefined))
     throw reason === undefined ? error : new Error(reason, { cause: error })
   }
+}
+
+/** ioredis waits for a Redis that loads, connected and without a word. */
+async function isLoading(redis: Commands): Promise<boolean> {
+  if (redis.status !== 'connect') return false
+  const info = await redis.info('persistence').catch(() => '')
+  return /^loading:1/m.test(info)
 }
 
 /** Why each connection that is away is so. */
@@ -106,6 +118,13 @@ function createClient(address: RedisAddress, name: string): Commands {
     slotsRefreshInterval: SLOTS_REFRESH_MS,
     maxRedirections: 4,
   }) as unknown as Commands
+}
+
+/** ioredis leaves the timer of a connection that has closed, which would end the next one seconds later. */
+function forgetSocketTimeout(redis: Commands): void {
+  const timed = redis as unknown as { socketTimeoutTimer?: NodeJS.Timeout | undefined }
+  clearTimeout(timed.socketTimeoutTimer)
+  timed.socketTimeoutTimer = undefined
 }
 
 function retryAfterMs(attempt: number): number {

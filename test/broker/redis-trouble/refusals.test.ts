@@ -80,6 +80,13 @@ for (const [right, reason] of [
   })
 }
 
+t.test('after each of these the new connections stayed: none was given up as silent', async (t) => {
+  t.strictSame(
+    broker.log.filter(({ reason }) => /socket timeout/i.test(String(reason))),
+    [],
+  )
+})
+
 async function endLoading(): Promise<void> {
   await redisCli('CONFIG', 'SET', 'key-load-delay', '0')
   await loading
