@@ -73,7 +73,8 @@ export function createRedisPath(options: {
   const availability: Availability = createAvailability({
     probe: store.probe,
     limitMs: storeTimeoutMs,
-    onBack: () => replay.wake(),
+    onBack: (_appId, wasAway) => replay.wake(wasAway),
+    isOutage: store.isOutage,
     log,
   })
   const replay: Replay = createReplay({
@@ -89,23 +90,21 @@ export function createRedisPath(options: {
     telemetry: journal.telemetry.depth,
     oldestSosAt: journal.oldestSosAt,
   }))
+  const onJournaled = (kind: 'sos' | 'telemetry', appId: string) => {
+    metrics.journaled.inc({ kind })
+    if (!availability.isAway(appId)) replay.wake() // else when it is back
+  }
   return {
     fallback: {
       journal,
       availability,
       limitMs: storeTimeoutMs,
-      onJournaled: () => {
-        metrics.journaled.inc({ kind: 'sos' })
-        replay.wake()
-      },
+      onJournaled: (appId) => onJournaled('sos', appId),
     },
     telemetry: createTelemetryIntake(store.telemetry, {
       journal,
       availability,
-      onJournaled: () => {
-        metrics.journaled.inc({ kind: 'telemetry' })
-        replay.wake()
-      },
+      onJournaled: (appId) => onJournaled('telemetry', appId),
     }),
     incidents: {
       ...store.incidents,

@@ -10,8 +10,8 @@ import type { User } from '../store/user.js'
 import type { SosTaker } from './sos.js'
 
 export interface Replay {
-  /** Brings what can be brought, soon. */
-  wake(): void
+  /** Brings what can be brought, soon; with `isBack`, because the store takes writes again, at once. */
+  wake(isBack?: boolean): void
   /**
    * Brings the reports of one user before somebody reads or changes his incident.
    *
@@ -39,14 +39,27 @@ export function createReplay(options: ReplayOptions): Replay {
   let isStopped = false
   let pass: Promise<void> | null = null
   let timer: NodeJS.Timeout | null = null
+  let timerMs = 0
   let isWanted = false
   let pauseMs = 0
+  let hasNews = false // since the last pass began
+  let passMs = 0
   let lastReason = ''
   const waiters = new Set<Waiter>()
 
-  function wake(): void {
+  function wake(isBack = false): void {
+    if (isBack) pauseMs = 0
+    hasNews = true
+    // Whoever is new does not wait as long as one whom the store refuses again and again.
+    startIn(Math.min(pauseMs, Math.max(PAUSE_MS_MIN, passMs * PASS_SHARE)))
+  }
+
+  function startIn(ms: number): void {
     isWanted = true
-    if (!timer && !pass && !isStopped) timer = setTimeout(() => void start(), pauseMs)
+    if (pass || isStopped || (timer && timerMs <= ms)) return
+    if (timer) clearTimeout(timer)
+    timerMs = ms
+    timer = setTimeout(() => void start(), ms)
   }
 
   function start(): Promise<void> {
@@ -54,13 +67,16 @@ export function createReplay(options: ReplayOptions): Replay {
     timer = null
     pass ??= run().finally(() => {
       pass = null
-      if (isWanted) wake()
+      if (hasNews) wake()
+      else if (isWanted) startIn(pauseMs)
     })
     return pass
   }
 
   async function run(): Promise<void> {
     isWanted = false
+    hasNews = false
+    const startedAt = performance.now()
     let hasFailed = false
     try {
       const sos = await replaySos()
@@ -73,6 +89,7 @@ export function createReplay(options: ReplayOptions): Replay {
       hasFailed = true
       note(error, {})
     }
+    passMs = performance.now() - startedAt
     // Without an end of its trouble a report is tried again and again, ever more slowly and never given up.
     pauseMs = hasFailed ? Math.min(Math.max(pauseMs * 2, PAUSE_MS_MIN), PAUSE_MS_MAX) : 0
     if (hasFailed) isWanted = true
@@ -270,3 +287,5 @@ const SOS_BATCH = 64
 const TELEMETRY_BATCH = 500
 const PAUSE_MS_MIN = 100
 const PAUSE_MS_MAX = 10_000
+/** A long journal that nobody takes is read for a tenth of the time. */
+const PASS_SHARE = 10

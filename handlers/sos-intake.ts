@@ -15,7 +15,7 @@ export interface Fallback {
   /** How long a phone waits for the store before its report goes to the journal. */
   limitMs: number
   /** A report waits in the journal although the store may be there. */
-  onJournaled: () => void
+  onJournaled: (appId: string) => void
 }
 
 /**
@@ -54,7 +54,7 @@ export function createSosIntake(options: { take: SosTaker; clock: Clock; fallbac
       incidentId: stamp.incidentId,
       eventId: stamp.eventId,
     })
-    way.onJournaled()
+    way.onJournaled(user.appId)
     const incident = foreseeIncident(message, stamp)
     return { is: 'accepted', notes: [], isJournaled: true, ...(incident ? { incident } : {}) }
   }

@@ -10,11 +10,11 @@ export function createTelemetryIntake(
     journal,
     availability,
     onJournaled,
-  }: { journal: Journal; availability: Availability; onJournaled: () => void },
+  }: { journal: Journal; availability: Availability; onJournaled: (appId: string) => void },
 ): Pick<TelemetryStore, 'append'> {
   async function intoJournal(record: TelemetryRecord, attempt?: WriteAttempt): Promise<void> {
     await journal.addTelemetry(record, attempt)
-    onJournaled()
+    onJournaled(record.appId)
   }
   return {
     async append(record) {

@@ -7,7 +7,7 @@ import { within } from './within.js'
  */
 export interface Availability {
   isAway(appId: string): boolean
-  /** A write failed or was not answered in time. */
+  /** A write failed or was not answered in time. What has to do with one record alone changes nothing. */
   noteFailure(appId: string, error: unknown): void
   /** Whether a probe succeeds now, for somebody who would rather wait a moment than be refused. */
   isBack(appId: string): Promise<boolean>
@@ -21,11 +21,13 @@ export function createAvailability(options: {
   probe: (appId: string) => Promise<void>
   /** A store that answers later is as good as away: a phone waits. */
   limitMs: number
-  /** A probe succeeded after a failure. */
-  onBack: (appId: string) => void
+  /** A probe succeeded after a failure; `wasAway` when one had failed before it. */
+  onBack: (appId: string, wasAway: boolean) => void
+  /** Whether a failure tells something about the store, and not about one record in it. */
+  isOutage: (error: unknown) => boolean
   log: Log
 }): Availability {
-  const { probe, limitMs, onBack, log } = options
+  const { probe, limitMs, onBack, isOutage, log } = options
   const outages = new Map<
     string,
     { reason: string; since: Date; timer: NodeJS.Timeout | null; isLogged: boolean }
@@ -42,7 +44,7 @@ export function createAvailability(options: {
       if (!outages.delete(appId)) return
       if (outage.isLogged)
         log.info({ appId, awayMs: Date.now() - outage.since.getTime() }, 'the store takes writes again')
-      onBack(appId)
+      onBack(appId, outage.isLogged)
     } catch (error) {
       outage.reason = (error as Error).message
       // A single write that failed while the store is well is told where it happened.
@@ -56,7 +58,7 @@ export function createAvailability(options: {
   return {
     isAway: (appId) => outages.has(appId),
     noteFailure(appId, error) {
-      if (outages.has(appId) || isStopped) return
+      if (outages.has(appId) || isStopped || !isOutage(error)) return
       outages.set(appId, {
         reason: (error as Error).message,
         since: new Date(),

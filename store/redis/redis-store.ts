@@ -16,6 +16,8 @@ export { RedisRefused } from './connection.js'
 export interface RedisStore extends Store {
   /** For what a journal brings. */
   late: LateTelemetry
+  /** Whether a failure tells something about Redis as a whole. */
+  isOutage(error: unknown): boolean
   /** For QoS 2 handshakes, which aedes-persistence-redis keeps. */
   connection: Commands
 }
@@ -51,6 +53,7 @@ export async function openRedisStore(options: {
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,
     connection: telemetry,
+    isOutage,
     durability: () => readDurability(sos),
     async ping() {
       await explained(sos, sos.ping())
@@ -65,6 +68,11 @@ export async function openRedisStore(options: {
       }
     },
   }
+}
+
+/** Not when a record, perhaps of one user, holds what we did not write: then everybody else goes on. */
+function isOutage(error: unknown): boolean {
+  return !(error instanceof SyntaxError) && !(error as Error).message.startsWith('WRONGTYPE')
 }
 
 const PROBE_SECONDS = 60

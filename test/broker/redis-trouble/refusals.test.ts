@@ -5,12 +5,11 @@ import { startRedis } from '../../support/redis.js'
 import { createWitnesses, isReady, readinessUntil, readReadiness } from '../../support/redis-trouble.js'
 
 // One broker lives through everything that a Redis answers instead of doing what it is asked.
-const EVERYTHING = ['on', '>right', '~*', '&*', '+@all']
 const LOAD_US_PER_KEY = 100
-const redis = await startRedis(t, [
-  ...['--user', 'broker', ...EVERYTHING],
-  ...['--key-load-delay', String(LOAD_US_PER_KEY)],
-])
+const redis = await startRedis(
+  t,
+  `--user broker on >right ~* &* +@all --key-load-delay ${LOAD_US_PER_KEY}`.split(' '),
+)
 // It lets clients in only every 1,024 keys, and the test ends the loading when it has seen enough of it.
 await redis.client.eval("for n = 1, 400000 do redis.call('SET', 'filler:' .. n, '') end", 0)
 await redis.stop()
