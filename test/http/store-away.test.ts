@@ -4,6 +4,7 @@ import { startBroker } from '../support/broker.js'
 import type { Broker } from '../support/broker.js'
 import { backendHeaders, createPhone, send } from '../support/http.js'
 import type { HttpAnswer } from '../support/http.js'
+import { isReady, readinessUntil } from '../support/redis-trouble.js'
 import { startRedis } from '../support/redis.js'
 import type { RedisServer } from '../support/redis.js'
 import { readError, readIncident, readIncidentOrNull, readUser } from '../support/sdk-reader.js'
@@ -28,7 +29,7 @@ const waysToGo: Record<string, (t: Test, redis: RedisServer, broker: Broker) => 
       leave: async () => void process.kill(Number(pid), 'SIGSTOP'),
       async comeBack() {
         process.kill(Number(pid), 'SIGCONT')
-        await broker.logged((line) => line.msg === 'redis connection is back' && line.connection === 'sos')
+        await readinessUntil(broker, isReady)
       },
     }
   },
