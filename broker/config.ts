@@ -119,9 +119,9 @@ export const SETTINGS = {
     '`redis://`, `rediss://` (TLS), `redis+sentinel://host,host/master`, `redis+cluster://host,host`, or the path of a unix socket. Without it the embedded store is used: one node, one disk.',
   ),
   STORE_TIMEOUT_MS: setting(
-    whole(50, 10_000),
+    whole(50, 2_000),
     '500',
-    'How long an SOS waits for Redis before it goes to the journal, in milliseconds. A healthy Redis answers in a few; a phone shows an error after seconds.',
+    'How long an SOS waits for Redis before it goes to the journal, in milliseconds. A healthy Redis answers in a few; a phone shows an error after seconds, and a client that is sent away has three for its answers.',
   ),
   JOURNAL_TELEMETRY_BYTES_MAX: setting(
     whole(65_536, 1_000_000_000_000),

@@ -122,7 +122,7 @@ export function spawnBroker(
     HTTPS_PORT: '0',
     ADMIN_PORT: '0',
     // On a busy machine a Redis that is well may need longer than the default.
-    STORE_TIMEOUT_MS: '3000',
+    STORE_TIMEOUT_MS: '2000',
   }
   // No threads for the compiler: most brokers here live for a second, and two cores have others to serve.
   return spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, program], {
