@@ -101,4 +101,5 @@ const appsFile = z.strictObject({
   ),
 })
 
-const POLL_MS = 1_000
+/** A change holds on every node within a second. */
+const POLL_MS = 500

@@ -34,14 +34,14 @@ export function signUser(secret: string, externalUserId: string): string {
 }
 
 /**
- * Whether `password` is the user's hash under one of the app's secrets. Takes the same work for an app that is
- * unknown, disabled or has one secret, and compares in constant time.
+ * Under which of the app's secrets `password` is the user's hash; null under none. Takes the same work for an app
+ * that is unknown, disabled or has one secret, and compares in constant time.
  */
-export function isUserHash(
+export function findSecret(
   app: App | undefined,
   externalUserId: string,
   password: Buffer | undefined,
-): boolean {
+): string | null {
   const text = password?.toString('latin1') ?? ''
   const isHex = /^[0-9a-f]{64}$/.test(text)
   const given = isHex ? Buffer.from(text, 'hex') : NO_HASH
@@ -49,9 +49,10 @@ export function isUserHash(
   for (let i = 0; i < SECRETS_MAX; i++) {
     const secret = app?.secrets[i]
     const isEqual = timingSafeEqual(hmac(secret ?? NO_SECRET, externalUserId), given)
-    matches |= Number(isEqual) & Number(secret !== undefined)
+    matches |= (Number(isEqual) & Number(secret !== undefined)) << i
   }
-  return matches === 1 && isHex && app?.disabled === false
+  if (!app || app.disabled || !isHex || matches === 0) return null
+  return app.secrets[Math.trunc(Math.log2(matches))] ?? null
 }
 
 /** Whether `secret` is one of the app's. The same work for an unknown app; compares digests in constant time. */

@@ -1,7 +1,8 @@
 import type { User } from '../store/user.js'
 import type { AppRegistry } from './apps.js'
-import { createUser, isAppSecret, isUserHash } from './identity.js'
+import { createUser, findSecret, isAppSecret } from './identity.js'
 import type { Username } from './identity.js'
+import type { RevokedUsers } from './revoked-users.js'
 import type { LoginThrottle } from './throttle.js'
 
 /** Who is on the other end, once the hash was right. */
@@ -10,14 +11,22 @@ export interface Principal extends User {
 }
 
 export type LoginVerdict =
-  | { is: 'accepted'; principal: Principal }
+  | {
+      is: 'accepted'
+      principal: Principal
+      /** Why this login would be refused by now; null while it would not. */
+      whyEnded: () => EndedLogin | null
+    }
   | {
       is: 'refused'
-      why: 'malformed-username' | 'throttled' | 'wrong-hash' | 'unknown-app' | 'disabled-app'
+      why: 'malformed-username' | 'throttled' | 'wrong-hash' | 'unknown-app' | 'disabled-app' | 'revoked-user'
       hint?: string
       appId?: string
       externalUserId?: string
     }
+
+/** What ends a login that was right when it was made. */
+export type EndedLogin = 'disabled-app' | 'removed-secret' | 'revoked-user'
 
 export interface Credentials {
   /** null when the client gave no name that could be one. */
@@ -31,7 +40,18 @@ export interface Credentials {
  * Checks the identity that MQTT and HTTP share. The client is told the same for every refusal of a hash; why
  * it was refused is for the log alone.
  */
-export function createLogin({ apps, throttle }: { apps: AppRegistry; throttle: LoginThrottle }) {
+export function createLogin(options: {
+  apps: AppRegistry
+  throttle: LoginThrottle
+  revokedUsers: Pick<RevokedUsers, 'revokedAt'>
+}) {
+  const { apps, throttle, revokedUsers } = options
+  const whyEnded = (user: User, secret: string): EndedLogin | null => {
+    const app = apps.find(user.appId)
+    if (!app || app.disabled) return 'disabled-app'
+    if (!app.secrets.includes(secret)) return 'removed-secret'
+    return revokedUsers.revokedAt(user) === null ? null : 'revoked-user'
+  }
   return async ({ name, password, address }: Credentials): Promise<LoginVerdict> => {
     if (await throttle.isBlocked(address, name)) return { is: 'refused', why: 'throttled', ...name }
     if (!name) {
@@ -39,11 +59,20 @@ export function createLogin({ apps, throttle }: { apps: AppRegistry; throttle: L
       return { is: 'refused', why: 'malformed-username' }
     }
     const app = apps.find(name.appId)
-    if (isUserHash(app, name.externalUserId, password)) {
-      return { is: 'accepted', principal: { kind: 'sdk', ...createUser(name) } }
+    // For those who are refused too: an answer takes the same work, whatever it is.
+    const user = createUser(name)
+    const isRevoked = revokedUsers.revokedAt(user) !== null
+    const secret = findSecret(app, name.externalUserId, password)
+    if (secret !== null && !isRevoked) {
+      return {
+        is: 'accepted',
+        principal: { kind: 'sdk', ...user },
+        whyEnded: () => whyEnded(user, secret),
+      }
     }
     await throttle.countFailure(address, name)
-    const why = !app ? 'unknown-app' : app.disabled ? 'disabled-app' : 'wrong-hash'
+    const why =
+      secret !== null ? 'revoked-user' : !app ? 'unknown-app' : app.disabled ? 'disabled-app' : 'wrong-hash'
     return { is: 'refused', why, ...name, ...hintFor(password) }
   }
 }
@@ -62,7 +91,13 @@ function hintFor(password: Buffer | undefined): { hint?: string } {
 }
 
 export type BackendVerdict =
-  { is: 'accepted'; appId: string } | { is: 'refused'; why: 'throttled' | 'wrong-secret' }
+  | {
+      is: 'accepted'
+      appId: string
+      /** Whether the same secret would still be taken. */
+      isStillGood: () => boolean
+    }
+  | { is: 'refused'; why: 'throttled' | 'wrong-secret' }
 
 /** Checks the partner's own server: app id and one of the app's live secrets, in constant time. */
 export function createBackendLogin({ apps, throttle }: { apps: AppRegistry; throttle: LoginThrottle }) {
@@ -72,7 +107,8 @@ export function createBackendLogin({ apps, throttle }: { apps: AppRegistry; thro
     const name = { appId, externalUserId: '' }
     if (await throttle.isBlocked(address, name)) return { is: 'refused', why: 'throttled' }
     const app = apps.find(appId)
-    if (isAppSecret(app, secret)) return { is: 'accepted', appId }
+    if (isAppSecret(app, secret))
+      return { is: 'accepted', appId, isStillGood: () => isAppSecret(apps.find(appId), secret) }
     await throttle.countFailure(address, name)
     return { is: 'refused', why: 'wrong-secret' }
   }

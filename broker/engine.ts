@@ -7,7 +7,7 @@ import type {
   PublishPacket as AedesPublish,
   Subscription,
 } from 'aedes'
-import type { Login, Principal } from '../auth/login.js'
+import type { EndedLogin, Login } from '../auth/login.js'
 import { readTopicFilter } from '../auth/topics.js'
 import type { Handler } from '../handlers/handler.js'
 import type { Log } from '../ops/log.js'
@@ -35,8 +35,8 @@ export interface Engine {
   handle(gate: Gate): void
   /** Handles a publication of a connection that ended before the engine saw it; nobody is answered. */
   takeAbandoned(gate: Gate, packet: PublishPacket): void
-  /** Ends the sessions whose principal may not stay. */
-  endSessions(mayStay: (principal: Principal) => boolean): void
+  /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user revoked. */
+  endRefusedSessions(): void
   /** Ends every session, with DISCONNECT 0x8B, after what is under way has been answered. */
   stop(): Promise<void>
 }
@@ -48,6 +48,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const gates = new WeakMap<Client, Gate>()
   const sessionsOf = new WeakMap<Gate, Session>()
   const underWay = new Set<Promise<unknown>>()
+  /** Told to go for good; they may take seconds to be gone. */
+  const ending = new WeakSet<Gate>()
   let isStopping = false
 
   const aedes = new HooksOnlyAedes({
@@ -73,7 +75,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
             gate.refuseConnect({ code: REASON.serverShuttingDown })
             return done(refusal(RETURN_CODE.serverUnavailable), false)
           }
-          const session = openSession(client, gate, verdict.principal)
+          const session = openSession(client, gate, verdict)
           sessionsOf.set(gate, session)
           log.info(about, 'login')
           done(null, true)
@@ -136,10 +138,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     void work.finally(() => underWay.delete(work))
   }
 
-  function openSession(client: Client, gate: Gate, principal: Principal): Session {
+  function openSession(
+    client: Client,
+    gate: Gate,
+    { principal, whyEnded }: Pick<Session, 'principal' | 'whyEnded'>,
+  ): Session {
     const session: Session = {
       sessionId: gate.sessionId,
       principal,
+      whyEnded,
       gate,
       filters: new Map(),
       since: new Date().toISOString(),
@@ -194,12 +201,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       log.debug({ sessionId: session.sessionId }, 'taking what a lost connection had sent')
       follow(takePublish(session, packet).catch(() => {})) // nobody is left to be told
     },
-    endSessions(mayStay) {
-      for (const { sessionId, principal, gate } of sessions.all()) {
-        if (mayStay(principal)) continue
-        log.info({ sessionId, appId: principal.appId }, 'session ended: the app may no longer log in')
-        metrics.sessionsEnded.inc({ reason: 'app-revoked' })
-        gate.closeWith({ code: REASON.administrativeAction, text: 'the app may no longer log in' })
+    endRefusedSessions() {
+      for (const { sessionId, principal, whyEnded, gate } of sessions.all()) {
+        const why = whyEnded()
+        if (why === null || ending.has(gate)) continue
+        ending.add(gate)
+        log.info(
+          { sessionId, appId: principal.appId, userId: principal.userId, why },
+          'session ended: its login no longer holds',
+        )
+        metrics.sessionsEnded.inc({ reason: why })
+        gate.closeWith({ code: REASON.administrativeAction, text: ENDED_LOGINS[why] })
       }
     },
     async stop() {
@@ -225,6 +237,12 @@ class HooksOnlyAedes extends Aedes {
     const done = rest.at(-1)
     if (typeof done === 'function') done(null)
   }
+}
+
+const ENDED_LOGINS: Record<EndedLogin, string> = {
+  'disabled-app': 'the app may no longer log in',
+  'removed-secret': 'the secret behind this login was removed',
+  'revoked-user': 'this user may no longer log in',
 }
 
 const FILTER_REASONS: Record<'wildcard' | 'shared-subscription' | 'not-own' | 'too-many', Reason['code']> = {

@@ -1,4 +1,4 @@
-import type { Login, Principal } from '../auth/login.js'
+import type { EndedLogin, Login, Principal } from '../auth/login.js'
 import { readUsername } from '../auth/identity.js'
 import type { Gate } from './gate/gate.js'
 import type { Reason } from './gate/mqtt5.js'
@@ -11,7 +11,7 @@ interface Credentials {
 }
 
 export type ConnectVerdict =
-  | { is: 'accepted'; principal: Principal; about: About }
+  | { is: 'accepted'; principal: Principal; whyEnded: () => EndedLogin | null; about: About }
   | { is: 'refused'; why: string; reason: Reason; hint: string | undefined; about: About }
 
 /** Who it was about, for the log. */
@@ -39,7 +39,7 @@ export async function judgeConnect(
     const { why, hint, appId } = verdict
     return refuse(why, REFUSALS[why], { appId }, hint)
   }
-  const { principal } = verdict
+  const { principal, whyEnded } = verdict
   const about = { appId: principal.appId, userId: principal.userId }
   if (connect.will) return refuse('will', REASON.notAuthorized, about, 'an SDK user may not leave a will')
   if (!connect.cleanSession && connect.version !== 5) {
@@ -50,7 +50,7 @@ export async function judgeConnect(
       'sessions end with their connection: connect with clean session 1',
     )
   }
-  return { is: 'accepted', principal, about }
+  return { is: 'accepted', principal, whyEnded, about }
 }
 
 const REFUSALS = {
@@ -59,6 +59,7 @@ const REFUSALS = {
   'wrong-hash': REASON.notAuthorized,
   'unknown-app': REASON.notAuthorized,
   'disabled-app': REASON.notAuthorized,
+  'revoked-user': REASON.notAuthorized,
 }
 
 function refuse(why: string, code: number, about: About, hint?: string): ConnectVerdict {

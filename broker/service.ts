@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
 import { createBackendLogin, createLogin } from '../auth/login.js'
+import { createRevokedUsers } from '../auth/revoked-users.js'
 import { createLoginThrottle } from '../auth/throttle.js'
 import { isTelemetryTopic } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
@@ -97,7 +98,9 @@ async function openEverything(
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
   const throttle = createLoginThrottle(config.throttle)
-  const login = createLogin({ apps, throttle })
+  const revokedUsers = createRevokedUsers({ store: store.revocations, appIds: apps.appIds, clock, log })
+  closers.push(() => revokedUsers.stop())
+  const login = createLogin({ apps, throttle, revokedUsers })
   const learnAlias = createAliasLearner(store.users)
   const takeSos = createSosTaker({
     incidents: store.incidents,
@@ -127,7 +130,9 @@ async function openEverything(
     log,
     metrics,
   })
-  apps.onChange(() => engine.endSessions(({ appId }) => apps.find(appId)?.disabled === false))
+  apps.onChange(engine.endRefusedSessions)
+  revokedUsers.onChange(engine.endRefusedSessions)
+  await revokedUsers.start()
   const delivery = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
@@ -135,6 +140,8 @@ async function openEverything(
     metrics,
   })
   const bell = new EventEmitter().setMaxListeners(0)
+  // Whoever waits for events looks whether he still may.
+  apps.onChange(() => bell.eventNames().forEach((appId) => bell.emit(appId)))
   await store.events.follow(
     () => apps.appIds(),
     (event) => {
@@ -153,6 +160,7 @@ async function openEverything(
     actions: createIncidentActions({ incidents: path.incidents, users: store.users, clock }),
     whenDelivered: delivery.whenDelivered,
     bell,
+    revokedUsers,
     sessionsOf: (user) => sessions.of(user).map(describeSession),
     clock,
     corsOrigins: config.corsOrigins,

@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/login.js'
+import type { EndedLogin, Principal } from '../auth/login.js'
 import type { IdForm, User } from '../store/user.js'
 import type { Gate } from './gate/gate.js'
 
@@ -6,6 +6,8 @@ import type { Gate } from './gate/gate.js'
 export interface Session {
   sessionId: string
   principal: Principal
+  /** Why its login would be refused by now; null while it would not. */
+  whyEnded: () => EndedLogin | null
   gate: Gate
   /** Topic filters as the client wrote them, and the form in which each names the user. */
   filters: Map<string, IdForm>

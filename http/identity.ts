@@ -25,6 +25,7 @@ export function requireUser(app: FastifyInstance, login: Login, addressOf: Addre
 /** The partner's own server: HTTP Basic, the app id and any of its live secrets. */
 export function requireBackend(app: FastifyInstance, login: BackendLogin, addressOf: AddressOf): void {
   app.decorateRequest('appId')
+  app.decorateRequest('isStillGood')
   app.addHook('onRequest', async (request) => {
     const [, encoded] = /^Basic +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
     const credentials = Buffer.from(encoded ?? '', 'base64').toString('utf8')
@@ -34,8 +35,9 @@ export function requireBackend(app: FastifyInstance, login: BackendLogin, addres
       secret: credentials.slice(colon + 1),
       address: known(addressOf(request.raw)),
     })
-    if (verdict.is === 'accepted') request.appId = verdict.appId
-    else throw refusal(verdict.why === 'throttled')
+    if (verdict.is === 'refused') throw refusal(verdict.why === 'throttled')
+    request.appId = verdict.appId
+    request.isStillGood = verdict.isStillGood
   })
 }
 
@@ -43,6 +45,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     principal: Principal
     appId: string
+    /** Whether the backend's secret would still be taken, for requests that last. */
+    isStillGood: () => boolean
   }
 }
 
@@ -62,7 +66,7 @@ function known(address: string | null): string {
 }
 
 /** Clients retry on a clock of their own; no header would change it. */
-function refusal(isThrottled: boolean): HttpError {
+export function refusal(isThrottled: boolean): HttpError {
   return isThrottled
     ? new HttpError(429, 'too_many_requests', 'too many failed logins')
     : new HttpError(401, 'unauthorized', 'missing or wrong identity')

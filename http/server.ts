@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { BackendLogin, Login } from '../auth/login.js'
+import type { RevokedUsers } from '../auth/revoked-users.js'
 import type { Clock, Handler } from '../handlers/handler.js'
 import type { IncidentActions } from '../handlers/incidents.js'
 import type { Log } from '../ops/log.js'
@@ -11,6 +12,7 @@ import type { User } from '../store/user.js'
 import { eventRoutes } from './backend/events.js'
 import type { EventBell } from './backend/events.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
+import { backendRevocationRoutes } from './backend/revocations.js'
 import { backendUserRoutes } from './backend/users.js'
 import { serveDescription } from './description.js'
 import { refuseDoubledHeaders } from './doubled-headers.js'
@@ -35,6 +37,7 @@ export interface HttpOptions {
   whenDelivered: (eventId: string) => Promise<void>
   /** Rings when an app's event log has grown. */
   bell: EventBell
+  revokedUsers: RevokedUsers
   /** Sessions of a user on this node. */
   sessionsOf: (user: User) => { sessionId: string; transport: string; address: string; since: string }[]
   clock: Clock
@@ -83,11 +86,13 @@ function sdkRoutes({ store, login, addressOf, handlers, actions, whenDelivered, 
   }
 }
 
-function backendRoutes({ store, backendLogin, addressOf, actions, bell, sessionsOf }: HttpOptions) {
+function backendRoutes(options: HttpOptions) {
+  const { store, backendLogin, addressOf, actions, bell, revokedUsers } = options
   return async (app: FastifyInstance) => {
     requireBackend(app, backendLogin, addressOf)
     await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
-    await app.register(backendUserRoutes({ store, sessionsOf }))
+    await app.register(backendUserRoutes(options))
+    await app.register(backendRevocationRoutes(revokedUsers))
     await app.register(eventRoutes({ events: store.events, bell }))
   }
 }

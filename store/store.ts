@@ -1,4 +1,5 @@
 import type { Page } from './page.js'
+import type { RevocationStore } from './revocations.js'
 import type { User } from './user.js'
 
 /**
@@ -8,6 +9,7 @@ import type { User } from './user.js'
 export interface Store {
   incidents: IncidentStore
   users: UserStore
+  revocations: RevocationStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */

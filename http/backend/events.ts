@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { EventLog, LoggedEvent } from '../../store/store.js'
+import { refusal } from '../identity.js'
 
 /** Emits an app id when that app's event log has grown. */
 export type EventBell = EventEmitter
@@ -30,18 +31,20 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
         },
       },
       async (request, reply) => {
-        const { after, limit, wait } = request.query
+        const { appId, isStillGood, query } = request
+        const { after, limit, wait } = query
         if (request.headers.accept?.includes('text/event-stream')) {
           const last = place.safeParse(request.headers['last-event-id'])
-          return streamEvents(reply, request.appId, last.data ?? after)
+          return streamEvents(reply, { appId, isStillGood }, last.data ?? after)
         }
         // Armed before reading: an event between reading and waiting would be told only with the next one.
-        const ring = nextRing(request.appId, wait * 1_000)
+        const ring = nextRing(appId, wait * 1_000)
         try {
-          let logged = await events.readAfter(request.appId, after, limit)
+          let logged = await events.readAfter(appId, after, limit)
           if (logged.length === 0 && wait > 0) {
             await ring.rung
-            logged = await events.readAfter(request.appId, after, limit)
+            if (!isStillGood()) throw refusal(false)
+            logged = await events.readAfter(appId, after, limit)
           }
           return { events: logged.map(view), next: logged.at(-1)?.logId ?? after }
         } finally {
@@ -66,7 +69,11 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
     return { rung, cancel }
   }
 
-  async function streamEvents(reply: FastifyReply, appId: string, after: string): Promise<void> {
+  async function streamEvents(
+    reply: FastifyReply,
+    { appId, isStillGood }: { appId: string; isStillGood: () => boolean },
+    after: string,
+  ): Promise<void> {
     reply.hijack()
     const { raw } = reply
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -77,8 +84,10 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
     for (let from = after; !raw.destroyed;) {
       const ring = nextRing(appId, HEARTBEAT_MS)
       wake = ring.cancel
-      const logged = await events.readAfter(appId, from, STREAM_BATCH).catch(() => null)
-      if (!logged) raw.destroy() // the client comes back with its Last-Event-ID
+      const logged = isStillGood()
+        ? await events.readAfter(appId, from, STREAM_BATCH).catch(() => null)
+        : null
+      if (!logged) raw.destroy() // the client comes back with its Last-Event-ID, if it may
       for (const entry of logged ?? []) {
         raw.write(`id: ${entry.logId}\nevent: ${entry.event.type}\ndata: ${JSON.stringify(view(entry))}\n\n`)
         from = entry.logId

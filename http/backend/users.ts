@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { createUser, isExternalUserId } from '../../auth/identity.js'
+import type { RevokedUsers } from '../../auth/revoked-users.js'
 import type { Store } from '../../store/store.js'
 import type { User } from '../../store/user.js'
 import { errorBody, notFound } from '../errors.js'
@@ -9,17 +10,23 @@ import { view as viewIncident } from './incidents.js'
 
 export interface BackendUserOptions {
   store: Store
+  revokedUsers: Pick<RevokedUsers, 'revokedAt'>
   sessionsOf: (user: User) => { sessionId: string; transport: string; address: string; since: string }[]
 }
 
 /** What is known about one user of the app. Any external id is a user: nothing has to exist before its first SOS. */
-export function backendUserRoutes({ store, sessionsOf }: BackendUserOptions): FastifyPluginAsyncZod {
+export function backendUserRoutes({
+  store,
+  revokedUsers,
+  sessionsOf,
+}: BackendUserOptions): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       '/users/:externalUserId',
       {
         schema: {
-          summary: 'Profile, last position, open incident, devices, contacts, and sessions on this node',
+          summary:
+            'Profile, since when he is revoked, last position, open incident, devices, contacts, and sessions on this node',
           params: z.object({ externalUserId: z.string() }),
           response: { 200: z.record(z.string(), z.unknown()), 404: errorBody },
         },
@@ -34,6 +41,7 @@ export function backendUserRoutes({ store, sessionsOf }: BackendUserOptions): Fa
         ])
         return {
           user: { id: user.userId, app_id: appId, external_user_id: externalUserId, ...record.profile },
+          revokedAt: revokedUsers.revokedAt(user),
           position: last && { ...last.position, occurredAt: last.occurredAt, receivedAt: last.receivedAt },
           incident: incident && viewIncident(incident),
           devices: record.devices.map(viewDevice),

@@ -5,6 +5,7 @@ import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store
 import { openCappedLog } from './capped-log.js'
 import { createEmbeddedEvents } from './events.js'
 import { createEmbeddedIncidents } from './incidents.js'
+import { createEmbeddedRevocations } from './revocations.js'
 import { createEmbeddedTelemetry } from './telemetry.js'
 import { createEmbeddedUsers } from './users.js'
 
@@ -30,6 +31,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
   return {
     incidents,
     users: createEmbeddedUsers(root),
+    revocations: createEmbeddedRevocations(root),
     telemetry: createEmbeddedTelemetry({
       log: openCappedLog<TelemetryRecord>(root, 'telemetry', retention.telemetryPerApp),
       lastPositions: root.openDB({ name: 'positions', encoding: 'json' }),

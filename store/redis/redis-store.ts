@@ -8,6 +8,7 @@ import { createRedisEvents } from './events.js'
 import { createRedisIncidents } from './incidents.js'
 import { keys } from './keys.js'
 import { createRedisLateTelemetry } from './late-telemetry.js'
+import { createRedisRevocations } from './revocations.js'
 import { createRedisTelemetry } from './telemetry.js'
 import { createRedisUsers } from './users.js'
 
@@ -49,6 +50,7 @@ export async function openRedisStore(options: {
   return {
     incidents: createRedisIncidents(sos, retention),
     users: createRedisUsers(sos),
+    revocations: createRedisRevocations(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createUser } from '../../auth/identity.js'
 import { backendOf, connectPhone, register, sdkOf, sosReport, startNodes } from '../support/api.js'
 
 /** External ids with their one-level form as Dart's Uri.encodeComponent writes it. */
@@ -35,6 +36,35 @@ for (const setup of ['embedded store', 'two nodes'] as const) {
         t.equal((await backendOf(one, 'app-b').get(`/users/${encoded}`)).body.user?.name, '', 'not in app b')
       }
       t.equal((await backend.get(`/users/${'%E5%B1%B1'.repeat(86)}`)).status, 404, 'longer than an id can be')
+    })
+
+    await t.test('a user is revoked under his percent-encoded id, seen or not, and only he', async (t) => {
+      const backend = backendOf(one)
+      const isRefused = async (externalUserId: string, appId: string) =>
+        (await sdkOf(one, one.credentials(externalUserId, appId)).get('/sos')).status === 401
+      const users = [...Object.entries(IDS).slice(-3), ['not seen yet', 'not%20seen%20yet']] as const
+      for (const [externalUserId = '', encoded = ''] of users) {
+        const { userId } = createUser({ appId: 'app-a', externalUserId })
+        const { status, body } = await backend.post(`/users/${encoded}/revoke`)
+        t.match(
+          { status, ...body },
+          { status: 200, user: { userId, externalUserId, revokedAt: /^2.*Z$/ } },
+          encoded.slice(0, 40),
+        )
+        t.ok(await isRefused(externalUserId, 'app-a'))
+        t.same((await backend.post(`/users/${encoded}/revoke`)).body, body, 'the first time counts')
+        t.equal((await backend.get(`/users/${encoded}`)).body.revokedAt, body.user?.revokedAt)
+        t.notOk(await isRefused(externalUserId, 'app-b'), 'the same id in another app')
+        t.notOk(await isRefused(`${externalUserId}x`.slice(-80), 'app-a'), 'another id')
+
+        const again = await backend.post(`/users/${encoded}/unrevoke`, {})
+        t.same(again.body, { user: { userId, externalUserId, revokedAt: null } })
+        t.notOk(await isRefused(externalUserId, 'app-a'))
+        t.equal((await backend.get(`/users/${encoded}`)).body.revokedAt, null)
+      }
+      t.equal((await backend.post(`/users/${'%E5%B1%B1'.repeat(86)}/revoke`)).status, 404)
+      t.equal((await backendOf(one, 'app-a', 'wrong').post('/users/x/revoke')).status, 401)
+      t.notOk(await isRefused('x', 'app-a'))
     })
 
     await t.test('a user shows what the partner keeps of him', async (t) => {

@@ -29,6 +29,8 @@ const ROUTES = [
   'POST /v1/backend/incidents/{id}/resolve',
   'POST /v1/backend/incidents/{id}/cancel',
   'GET /v1/backend/users/{externalUserId}',
+  'POST /v1/backend/users/{externalUserId}/revoke',
+  'POST /v1/backend/users/{externalUserId}/unrevoke',
   'GET /v1/backend/events',
 ]
 const REPORT = { timestamp: '2026-05-01T10:00:00.123Z', latitude: 41.4, longitude: 2.2, altitude: 0 }
@@ -114,6 +116,8 @@ t.test('the description of the API', (t) =>
         ['GET /v1/sdk/sos/history', await phone.get('/v1/sdk/sos/history')],
         ['POST /v1/backend/incidents/{id}/resolve', await backend('POST', `/incidents/${id}/resolve`)],
         ['POST /v1/backend/incidents/{id}/cancel', await backend('POST', `/incidents/${id}/cancel`)],
+        ['POST /v1/backend/users/{externalUserId}/revoke', await backend('POST', '/users/eve/revoke')],
+        ['POST /v1/backend/users/{externalUserId}/unrevoke', await backend('POST', '/users/eve/unrevoke')],
       ]
       for (const [route, { status, json, text }] of answers) {
         const [method = '', path = ''] = route.split(' ')

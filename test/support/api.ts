@@ -73,6 +73,7 @@ export interface Body {
   events?: EventJson[]
   next?: string
   user?: Record<string, unknown>
+  revokedAt?: string | null
   position?: Record<string, unknown> | null
   device?: { id: string }
   devices?: Record<string, unknown>[]

@@ -48,6 +48,7 @@ export async function createInProcessGates(
         stop() {},
       },
       throttle: createLoginThrottle(throttle),
+      revokedUsers: { revokedAt: () => null },
     }),
     handlers: {
       sos: createSosIntake({

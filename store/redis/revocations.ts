@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto'
+import type { RevocationStore } from '../revocations.js'
+import type { Commands } from './connection.js'
+import { keys } from './keys.js'
+
+/** One hash an app. Its field `version` changes with every change, so that asking whether there was one is cheap. */
+export function createRedisRevocations(redis: Commands): RevocationStore {
+  return {
+    async revoke({ appId, userId }, at) {
+      const key = keys.revoked(appId)
+      const results = await redis
+        .multi()
+        .hsetnx(key, userId, at)
+        .hset(key, VERSION, randomUUID())
+        .hget(key, userId)
+        .exec()
+      return resultsOf(results).at(-1) as string
+    },
+    async unrevoke({ appId, userId }) {
+      const key = keys.revoked(appId)
+      resultsOf(await redis.multi().hdel(key, userId).hset(key, VERSION, randomUUID()).exec())
+    },
+    async read(appId, version) {
+      const key = keys.revoked(appId)
+      if ((await redis.hget(key, VERSION)) === version && version !== null) return null
+      const { [VERSION]: newest = NEVER, ...revokedAt } = await redis.hgetall(key)
+      return newest === version ? null : { version: newest, revokedAt: new Map(Object.entries(revokedAt)) }
+    },
+  }
+}
+
+function resultsOf(results: [Error | null, unknown][] | null): unknown[] {
+  if (!results) throw new Error('Redis took none of it')
+  return results.map(([error, result]) => {
+    if (error) throw error
+    return result
+  })
+}
+
+/** No user id: those are UUIDs. */
+const VERSION = 'version'
+/** Of a hash that is not there. */
+const NEVER = 'never changed'
