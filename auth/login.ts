@@ -64,6 +64,7 @@ export function createLogin(options: {
     const isRevoked = revokedUsers.revokedAt(user) !== null
     const secret = findSecret(app, name.externalUserId, password)
     if (secret !== null && !isRevoked) {
+      throttle.noteSuccess(address, name)
       return {
         is: 'accepted',
         principal: { kind: 'sdk', ...user },

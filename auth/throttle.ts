@@ -1,11 +1,15 @@
 import ipaddr from 'ipaddr.js'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { Username } from './identity.js'
+import { createKnownIdentities } from './known-identities.js'
+import type { SharedFailures } from './shared-failures.js'
 
 /** Counts failed logins. What is over the limit is refused before any hash is computed. */
 export interface LoginThrottle {
   isBlocked(address: string, username: Username | null): Promise<boolean>
   countFailure(address: string, username: Username | null): Promise<void>
+  /** This identity is never blocked at this address again, however often others fail in its name there. */
+  noteSuccess(address: string, username: Username): void
 }
 
 export interface ThrottleLimits {
@@ -18,18 +22,31 @@ export interface ThrottleLimits {
 
 /**
  * An identity is limited together with the address only: whoever fails in somebody else's name locks out
- * himself and nobody else.
+ * himself and nobody else. Behind the same address, where he could, whoever has logged in from there before is
+ * checked all the same; to guess a hash takes 2^256 tries, so that costs nothing but the check.
+ *
+ * Each node refuses by what it knows itself, so that no login waits for a store. Where failures are `shared`, they
+ * are counted there after the answer, and a node that learns that all nodes together are over a limit blocks too:
+ * it has let through one try that another node would not have.
  */
-export function createLoginThrottle(limits: ThrottleLimits): LoginThrottle {
-  const window = { duration: WINDOW_SECONDS }
+export function createLoginThrottle(limits: ThrottleLimits, shared?: SharedFailures): LoginThrottle {
+  const window = { duration: LOGIN_WINDOW_SECONDS }
+  const known = createKnownIdentities(KNOWN_MAX)
   const byIdentity = new RateLimiterMemory({ ...window, keyPrefix: 'i', points: limits.failuresPerIdentity })
   const byAddress = new RateLimiterMemory({ ...window, keyPrefix: 'a', points: limits.failuresPerAddress })
+
+  async function learn(limiter: RateLimiterMemory, sharedKey: string, key: string): Promise<void> {
+    const counted = await shared?.count(sharedKey)
+    if (counted && counted.failures >= limiter.points)
+      await limiter.block(key, Math.max(1, Math.ceil(counted.msLeft / 1_000)))
+  }
 
   const isExempt = (address: string) => !limits.limitLoopback && isLoopback(address)
   return {
     async isBlocked(address, username) {
       if (isExempt(address)) return false
       const network = networkOf(address)
+      if (username && known.has(identityKey(network, username))) return false
       const [identity, all] = await Promise.all([
         byIdentity.get(identityKey(network, username)),
         byAddress.get(network),
@@ -43,7 +60,13 @@ export function createLoginThrottle(limits: ThrottleLimits): LoginThrottle {
       if (isExempt(address)) return
       const network = networkOf(address)
       // penalty() counts without ever rejecting, however far over the limit.
-      await Promise.all([byIdentity.penalty(identityKey(network, username)), byAddress.penalty(network)])
+      const identity = identityKey(network, username)
+      await Promise.all([byIdentity.penalty(identity), byAddress.penalty(network)])
+      void learn(byIdentity, `i ${identity}`, identity)
+      void learn(byAddress, `a ${network}`, network)
+    },
+    noteSuccess(address, username) {
+      if (!isExempt(address)) known.add(identityKey(networkOf(address), username))
     },
   }
 }
@@ -67,4 +90,6 @@ export function isLoopback(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
 }
 
-const WINDOW_SECONDS = 60
+export const LOGIN_WINDOW_SECONDS = 60
+/** Some 20 MB. More phones than one node serves; the longest absent is forgotten first, and is limited again. */
+const KNOWN_MAX = 100_000

@@ -6,7 +6,8 @@ import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
 import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createRevokedUsers } from '../auth/revoked-users.js'
-import { createLoginThrottle } from '../auth/throttle.js'
+import { createSharedFailures } from '../auth/shared-failures.js'
+import { createLoginThrottle, LOGIN_WINDOW_SECONDS } from '../auth/throttle.js'
 import { isTelemetryTopic } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
@@ -97,7 +98,10 @@ async function openEverything(
   closers.push(() => store.stop())
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
-  const throttle = createLoginThrottle(config.throttle)
+  const throttle = createLoginThrottle(
+    config.throttle,
+    redis && createSharedFailures({ client: redis.connection, windowSeconds: LOGIN_WINDOW_SECONDS }),
+  )
   const revokedUsers = createRevokedUsers({ store: store.revocations, appIds: apps.appIds, clock, log })
   closers.push(() => revokedUsers.stop())
   const login = createLogin({ apps, throttle, revokedUsers })

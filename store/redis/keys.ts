@@ -19,6 +19,7 @@
  * | cb:{app}:batch:<run>.<n> | string | the last telemetry batch that a broker wrote over one connection, then `-`: no more of them | 30 days |
  * | cb:{app}:replayed:<run> | string | the last journal entry that is in the telemetry | 30 days |
  * | cb:{app}:probe | string | nothing: whether writes are taken | a minute |
+ * | cb:login-failures:<digest> | string | failed logins of an identity from an address, or of an address; written by rate-limiter-flexible | a minute |
  * | incoming:<session id> | hash | QoS 2 publications without PUBREL; written by aedes-persistence-redis | an hour |
  */
 export const keys = {
@@ -42,6 +43,9 @@ export const keys = {
   probe: (appId: string) => `${tag(appId)}:probe`,
   incoming: (sessionId: string) => `incoming:${sessionId}`,
 }
+
+/** What such keys begin with. */
+export const loginFailures = 'cb:login-failures'
 
 /** A month: longer than a journal waits for its Redis. */
 export const BATCH_SECONDS = 30 * 86_400

@@ -28,7 +28,8 @@ t.test(
   async (t) => {
     const broker = await startBroker(t, { env: { LIMIT_LOOPBACK: 'true', LOGIN_FAILURES_PER_IDENTITY: '3' } })
     const alice = broker.credentials('alice')
-    const before = await connectPhone(t, broker.ports.mqtt, alice)
+    const erin = broker.credentials('erin')
+    const before = await connectPhone(t, broker.ports.mqtt, erin)
     for (let i = 0; i < 3; i++) t.equal(await refusal(t, broker, { ...alice, password: wrong }), 0x87)
     t.equal(await refusal(t, broker, { ...alice, password: wrong }), 0x9f)
     t.equal(await refusal(t, broker, alice), 0x9f, 'the right hash')
@@ -38,6 +39,14 @@ t.test(
       appId: 'demo-app',
     })
 
+    await t.test(
+      'who has logged in from the address before is checked, whoever fails in his name',
+      async (t) => {
+        for (let i = 0; i < 4; i++) t.equal(await refusal(t, broker, { ...erin, password: wrong }), 0x87)
+        const again = await connectPhone(t, broker.ports.mqtt, erin)
+        t.equal(await again.publish('sos/alerts', { timestamp: '2026-05-01T10:00:00.000Z' }), 0)
+      },
+    )
     await t.test('contract 3: another identity from the same address still gets in', async (t) => {
       const bob = await connectPhone(t, broker.ports.mqtt, broker.credentials('bob'))
       t.equal(await bob.publish('sos/alerts', { timestamp: '2026-05-01T10:00:00.000Z' }), 0)
@@ -63,9 +72,13 @@ t.test(
 
 t.test('design 4: an address with too many failures of all identities is refused with 0x9F', async (t) => {
   const broker = await startBroker(t, { env: { LIMIT_LOOPBACK: 'true', LOGIN_FAILURES_PER_ADDRESS: '4' } })
+  const bob = broker.credentials('bob')
+  await connectPhone(t, broker.ports.mqtt, bob)
   for (let i = 0; i < 4; i++)
     t.equal(await refusal(t, broker, { username: `sdk:demo-app:user-${i}`, password: wrong }), 0x87)
   t.equal(await refusal(t, broker, broker.credentials('alice')), 0x9f)
+  const again = await connectPhone(t, broker.ports.mqtt, bob)
+  t.same(await again.subscribe(again.uuidTopic), [1], 'but not one who was in before')
 })
 
 t.test('design 5: loopback addresses are not counted unless LIMIT_LOOPBACK says so', async (t) => {

@@ -14,10 +14,13 @@ import { user } from '../support/stores.js'
 
 // Two nodes with one apps file, and a Redis between them.
 const file = writeApps(join(temporaryDirectory(t), 'apps.json'), APPS)
+const FAILURES = 20
 const redis = await startRedis(t)
 const env = {
   REDIS_URL: redis.url,
   APPS_FILE: file,
+  LIMIT_LOOPBACK: 'true',
+  LOGIN_FAILURES_PER_IDENTITY: String(FAILURES),
 }
 const nodes = [await startBroker(t, { env }), await startBroker(t, { env })] as const
 const [here, there] = nodes
@@ -90,6 +93,35 @@ t.test('while Redis is away the last known set holds, and on its return it is re
   await Promise.all(back)
   await isRefused(t, carol, 'revoked-user')
   await isRefused(t, dan, 'revoked-user')
+})
+
+t.test('nodes count failed logins together, and each alone while Redis is away', async (t) => {
+  const fail = async (node: Broker, name: string) =>
+    (await sdkOf(node, { ...here.credentials(name, 'app-a'), password: '0'.repeat(64) }).get('/sos')).status
+  for (let i = 0; i < FAILURES; i++) t.equal(await fail(here, 'gil'), 401)
+  t.equal(await fail(here, 'gil'), 429)
+  // The other node hears of it with its own first failure: after that answer, and long before its own limit.
+  let tries = 0
+  while ((await fail(there, 'gil')) === 401) tries++
+  t.ok(tries < FAILURES, `refused after ${tries} failures there`)
+  for (const node of nodes)
+    t.equal((await sdkOf(node, here.credentials('hal', 'app-a')).get('/sos')).status, 200)
+  const keys = await redis.client.keys('*login-failures*')
+  t.notMatch(keys.join(), /gil|127/, 'neither names nor addresses stand in Redis')
+  for (const key of keys) t.ok((await redis.client.ttl(key)) <= 60, 'and what stands there is soon forgotten')
+
+  await redis.stop()
+  for (let i = 0; i < FAILURES; i++) t.equal(await fail(there, 'ian'), 401)
+  t.equal(await fail(there, 'ian'), 429)
+  await redis.start()
+  await until(
+    () => backendOf(here).get('/incidents'),
+    ({ status }) => status === 200,
+  )
+  await until(
+    () => backendOf(there).get('/incidents'),
+    ({ status }) => status === 200,
+  )
 })
 
 t.test('a removed secret ends what came in by it, on every node, and nothing else', async (t) => {

@@ -47,8 +47,20 @@ t.test('too many failed logins', (t) =>
         t.equal(readUser(await overHttp(broker, user)).external_user_id, 'di')
         t.equal(await overMqtt(t, broker, user), ACCEPTED)
         t.equal(await overMqtt(t, broker, user, WRONG), NOT_AUTHORIZED)
-        readError(await overHttp(broker, user), 429)
-        t.equal(await overMqtt(t, broker, user), CONNECTION_RATE_EXCEEDED)
+        const stranger = broker.credentials('dia')
+        for (const way of ['HTTP', 'MQTT', 'HTTP'] as const) {
+          if (way === 'HTTP') readError(await overHttp(broker, stranger, WRONG), 401)
+          else t.equal(await overMqtt(t, broker, stranger, WRONG), NOT_AUTHORIZED)
+        }
+        readError(await overHttp(broker, stranger), 429)
+        t.equal(await overMqtt(t, broker, stranger), CONNECTION_RATE_EXCEEDED)
+      })
+
+      t.test('who has logged in from the address before, either way, is not locked out there', async (t) => {
+        const user = broker.credentials('gus')
+        t.equal(await overMqtt(t, broker, user), ACCEPTED)
+        for (let i = 0; i <= FAILURES; i++) readError(await overHttp(broker, user, WRONG), 401)
+        t.equal(readUser(await overHttp(broker, user)).external_user_id, 'gus')
       })
 
       t.test('another identity from the same address is not locked out', async (t) => {
