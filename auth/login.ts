@@ -62,19 +62,21 @@ export function createLogin(options: {
     // For those who are refused too: an answer takes the same work, whatever it is.
     const user = createUser(name)
     const isRevoked = revokedUsers.revokedAt(user) !== null
+    const hint = hintFor(password)
     const secret = findSecret(app, name.externalUserId, password)
     if (secret !== null && !isRevoked) {
-      throttle.noteSuccess(address, name)
+      setImmediate(() => throttle.noteSuccess(address, name))
       return {
         is: 'accepted',
         principal: { kind: 'sdk', ...user },
         whyEnded: () => whyEnded(user, secret),
       }
     }
-    await throttle.countFailure(address, name)
+    // After the answer, whose time then does not tell how it went.
+    setImmediate(() => void throttle.countFailure(address, name))
     const why =
       secret !== null ? 'revoked-user' : !app ? 'unknown-app' : app.disabled ? 'disabled-app' : 'wrong-hash'
-    return { is: 'refused', why, ...name, ...hintFor(password) }
+    return { is: 'refused', why, ...name, ...hint }
   }
 }
 

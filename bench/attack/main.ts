@@ -1,6 +1,7 @@
 import { announce16Mb, announceLargest } from './announce-16-mb.js'
 import type { Attack, Result } from './attack.js'
 import { connectionFlood } from './flood.js'
+import { loginTiming } from './login-timing.js'
 import { returningOverTcp, returningOverTls } from './returning-phones.js'
 import { slowBodies, slowHeaders } from './slow-http.js'
 import { startTarget } from './target.js'
@@ -21,6 +22,7 @@ const ATTACKS: Attack[] = [
   connectionFlood,
   returningOverTcp,
   returningOverTls,
+  loginTiming,
 ]
 
 /**
