@@ -114,6 +114,27 @@ await t.test('[MQTT-4.9.0-1] QoS 2 up to the Receive Maximum of CONNACK may wait
   )
 })
 
+await t.test(
+  '[MQTT-3.3.4-7] one QoS 2 handshake more than that ends the connection, with 0x93 in 5.0',
+  async (t) => {
+    const announced = await connectRaw(t, broker.ports.mqtt, 5)
+    announced.send(connect(user, { level: 5 }))
+    const { properties } = await announced.nextOf('connack')
+    const count = properties?.receiveMaximum ?? 65_535
+    for (const level of [4, 5] as const) {
+      const client = level === 5 ? announced : await logIn(t, broker.ports.mqtt, user, { protocolVersion: 4 })
+      const none = level === 5 ? hex('00') : hex('')
+      const publish = (id: number) => packet(0x34, field('tel/data'), uint16(id), none, hex('7b7d'))
+      client.send(Buffer.concat(Array.from({ length: count + 1 }, (_, i) => publish(i + 1))))
+      const seen = await client.untilClosed()
+      const ends = seen.filter(({ cmd }) => cmd === 'disconnect')
+      t.match(ends, level === 5 ? [{ reasonCode: 0x93 }] : [])
+      t.equal(ends.length, level === 5 ? 1 : 0)
+      t.equal(seen.filter(({ cmd }) => cmd === 'pubrec').length, count, 'those before it were answered')
+    }
+  },
+)
+
 await t.test('[MQTT-4.3.3-5] a PUBREC that refuses gets no PUBREL', async (t) => {
   const client = await logIn(t, broker.ports.mqtt, user, { protocolVersion: 5 })
   client.send(
