@@ -30,6 +30,11 @@ t.test('a full disk takes no SOS that it acknowledges and loses none that it did
   })
   await redis.stop()
 
+  // In one file with more reports than are marked as done at a time; there is no room for a mark then.
+  const erin = await logIn(t, broker.ports.mqtt, broker.credentials('erin'))
+  const early = await publishAll(erin, 'sos/alerts', 100, '')
+  t.equal(early.acknowledged.length, 100)
+
   const sent = 100
   const walker = await logIn(t, broker.ports.mqtt, broker.credentials('walker'))
   const telemetry = await publishAll(walker, 'tel/data', sent, 'x'.repeat(6_000))
@@ -37,7 +42,6 @@ t.test('a full disk takes no SOS that it acknowledges and loses none that it did
   const dropped = (await readMetrics(broker))('connect_broker_journal_dropped_total')
   t.ok(dropped > 0 && dropped < sent, `${dropped} of ${sent} dropped`)
 
-  // More than 256: what is marked at a time when the store is back.
   const refused = await Promise.all(
     NAMES.map(async (name) => {
       const client = await logIn(t, broker.ports.mqtt, broker.credentials(name), { protocolVersion: 5 })
@@ -52,6 +56,7 @@ t.test('a full disk takes no SOS that it acknowledges and loses none that it did
     t.ok(own.length < 300)
     t.equal(disconnect, SERVER_UNAVAILABLE)
   }
+  acknowledged.push(...early.acknowledged.map((n) => `erin ${timestampOf(n)}`))
   // One at a time: each took the last room that the others were too large for.
   const classic = await logIn(t, broker.ports.mqtt, broker.credentials('classic'))
   for (let n = 1; n < 100 && (await publishSos(classic, n, n)); n++)
@@ -70,7 +75,7 @@ t.test('a full disk takes no SOS that it acknowledges and loses none that it did
   await redis.start()
   await untilReady(broker)
   await isExactly(t, redis, acknowledged)
-  for (const name of NAMES)
+  for (const name of [...NAMES, 'erin'])
     t.match((await createPhone(broker, broker.credentials(name)).get('/v1/sdk/sos')).json, {
       incident: { state: 'active' },
     })
