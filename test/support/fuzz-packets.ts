@@ -26,13 +26,13 @@ export class Random {
 }
 
 /** A packet taken apart: first byte and fields; Remaining Length follows from the fields. */
-interface Parts {
+export interface Parts {
   first: number
   fields: Buffer[]
 }
 
 /** A valid packet of any kind a client sends, CONNECT left out. */
-function validPacket(random: Random, user: Credentials, version: Version): Parts {
+export function validPacket(random: Random, user: Credentials, version: Version): Parts {
   const id = uint16(1 + random.below(65_535))
   const properties = version === 5 ? [random.pick(PROPERTIES)] : []
   const ack = version === 5 ? random.pick([[], [Buffer.of(0)], [Buffer.of(0), Buffer.of(0)]]) : []
@@ -158,7 +158,7 @@ export function hostileConnect(random: Random, user: Credentials, version: Versi
   }
 }
 
-function mutate(random: Random, packet: Parts): Buffer {
+export function mutate(random: Random, packet: Parts): Buffer {
   const rounds = 1 + random.below(2)
   let bytes: Buffer | null = null
   for (let i = 0; i < rounds; i++) {
@@ -227,7 +227,7 @@ function mutatePacket(random: Random, bytes: Buffer): Buffer {
   }
 }
 
-function mutateBytes(random: Random, bytes: Buffer): Buffer {
+export function mutateBytes(random: Random, bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes)
   const at = random.below(copy.length)
   switch (random.below(4)) {
