@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { SettingError } from './setting-error.js'
@@ -21,6 +21,7 @@ export async function lockDataDir(dataDir: string): Promise<() => void> {
     )
     server.listen(path, resolve)
   })
+  chmodSync(path, 0o600)
   return () => server.close()
 }
 

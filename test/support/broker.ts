@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { signUser } from '../../auth/identity.js'
+import { leaked, passwordIn, secretsIn } from './secrets.js'
 
 /** The project's folder, from dist/test/support. */
 export const root = new URL('../../..', import.meta.url).pathname
@@ -59,6 +60,8 @@ export async function startBroker(
   const waiting: { fits: (line: LogLine) => boolean; resolve: (line: LogLine) => void }[] = []
   let errors = ''
   child.stderr?.on('data', (chunk: Buffer) => (errors += chunk))
+  const handedOut = new Set<string>()
+  const appsFile = env.APPS_FILE ?? join(directory, 'apps.json')
   createInterface({ input: child.stdout! }).on('line', (text) => {
     const line = JSON.parse(text) as LogLine
     log.push(line)
@@ -68,6 +71,10 @@ export async function startBroker(
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await exited
+    // Every broker of every test is looked at, whatever the test is about.
+    const secrets = new Set([...handedOut, ...secretsIn(appsFile), ...passwordIn(env.REDIS_URL)])
+    const said = leaked(`${log.map((line) => JSON.stringify(line)).join('\n')}\n${errors}`, secrets)
+    if (said) throw new Error(`a secret stands in what the broker wrote: ${said}`)
   })
   const logged = (fits: (line: LogLine) => boolean) => {
     const past = log.find(fits)
@@ -82,17 +89,10 @@ export async function startBroker(
     child,
     log,
     logged,
-    credentials(
-      externalUserId,
-      appId = 'demo-app',
-      secret = demoSecret(env.APPS_FILE ?? join(directory, 'apps.json'), appId),
-    ) {
-      return {
-        username: `sdk:${appId}:${externalUserId}`,
-        password: signUser(secret, externalUserId),
-        externalUserId,
-        appId,
-      }
+    credentials(externalUserId, appId = 'demo-app', secret = demoSecret(appsFile, appId)) {
+      const password = signUser(secret, externalUserId)
+      handedOut.add(password)
+      return { username: `sdk:${appId}:${externalUserId}`, password, externalUserId, appId }
     },
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
