@@ -112,22 +112,6 @@ t.test('the environment is read by the two programs and nobody else', async (t) 
   t.strictSame(readers.toSorted(), ['broker/main.ts', 'broker/sign.ts'])
 })
 
-t.test('the lock file holds aedes 1.2.0 and no ws below 8.21', async (t) => {
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { version?: string }>
-  }
-  const versionsOf = (name: string) =>
-    Object.entries(packages).flatMap(([path, { version }]) =>
-      path.endsWith(`node_modules/${name}`) && version !== undefined ? [version] : [],
-    )
-  t.strictSame(versionsOf('aedes'), ['1.2.0'])
-  t.ok(versionsOf('ws').length > 0)
-  for (const version of versionsOf('ws')) {
-    const [major, minor] = version.split('.').map(Number) as [number, number]
-    t.ok(major > 8 || (major === 8 && minor >= 21), `ws ${version}`)
-  }
-})
-
 function listSources(folder: string): string[] {
   try {
     return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
