@@ -18,7 +18,7 @@ export interface FuzzedBroker {
   complaints: string[]
   /** Megabytes after a garbage collection: `resident` as the kernel counts it, `own` without mapped files. */
   memory(): Promise<{ resident: number; own: number }>
-  /** Milliseconds from a legitimate client's connect to the PUBACK of its SOS; rejects after 30 s. */
+  /** Milliseconds from a legitimate client's connect to the PUBACK of its SOS; rejects after 90 s. */
   timeToPuback(n: number): Promise<number>
   stop(): Promise<void>
 }
@@ -90,7 +90,7 @@ function timeToPuback(port: number, n: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) =>
       reject(new Error(`a legitimate client ${why} after ${received || 'nothing'}`))
-    const timer = setTimeout(() => fail('waited 30 s'), 30_000)
+    const timer = setTimeout(() => fail('waited 90 s'), 90_000)
     socket.on('error', () => {})
     socket.on('close', () => fail('was closed'))
     socket.on('data', (chunk: Buffer) => {

@@ -1,15 +1,20 @@
 import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startBroker } from '../support/broker.js'
+import { root, startBroker, temporaryDirectory } from '../support/broker.js'
 import type { Broker } from '../support/broker.js'
+import { readCorpus } from '../support/corpus.js'
+import { fuzzCredentials, writeFuzzApps } from '../support/fuzz-app.js'
 import type { InProcessResult } from '../support/fuzz-in-process.js'
 import { runConnections } from '../support/fuzz-run.js'
 import { metricsUntil, readMetrics } from '../support/metrics.js'
+import { playInput } from '../support/play-input.js'
 import { logIn } from '../support/raw-client.js'
+import type { RawClient } from '../support/raw-client.js'
 import { publishBytes, sosPayload } from '../support/wire-packets.js'
 
 /** `FUZZ_SEED=1 TAP_TIMEOUT=240 node dist/test/gate/fuzz.test.js` repeats a run. */
@@ -36,23 +41,38 @@ t.test(`hostile bytes end no process, hold no socket and no memory (FUZZ_SEED=${
       // What the store keeps must not look like a leak.
       TELEMETRY_PER_APP: '100',
       EVENTS_PER_APP: '1000',
+      // Of the fuzzers, so that the inputs of test/corpus log in.
+      APPS_FILE: writeFuzzApps(temporaryDirectory(t)),
       NODE_OPTIONS: `--import ${new URL('../support/gc-on-signal.js', import.meta.url).href}`,
     },
   })
-  await Promise.all([fuzzOverSockets(t, broker), fuzzInProcess(t)])
+  // Before the machine is busy: a login may take CONNECT_TIMEOUT_MS.
+  const bystander = await logIn(t, broker.ports.mqtt, fuzzCredentials('bystander'), { keepalive: 600 })
+  await Promise.all([fuzzOverSockets(t, broker, bystander), fuzzInProcess(t)])
 })
 
-async function fuzzOverSockets(t: Test, broker: Broker): Promise<void> {
+async function fuzzOverSockets(t: Test, broker: Broker, bystander: RawClient): Promise<void> {
   const open = () => connect({ port: broker.ports.mqtt, host: '127.0.0.1' }).setNoDelay(true)
-  const user = broker.credentials('fuzz')
+  const user = fuzzCredentials('fuzz')
   const options = { atOnce: 200, sessionsOf10: 8, hangingOf1000: 10 }
-  const bystander = await logIn(t, broker.ports.mqtt, broker.credentials('bystander'), { keepalive: 600 })
   bystander.sendPacket({
     cmd: 'subscribe',
     messageId: 1,
     subscriptions: [{ topic: 'sos/events/bystander', qos: 1 }],
   })
   await bystander.nextOf('suback')
+
+  // What once found something, or reached a path that few inputs reach.
+  const corpus = readCorpus(join(root, 'test/corpus'))
+  t.ok(corpus.length >= 40)
+  const outcomes = await Promise.all(
+    corpus.map(({ port, pieces }) => playInput(broker.ports[port], pieces, { heldAfterMs: 60_000 })),
+  )
+  t.same(
+    corpus.filter((_, i) => outcomes[i]?.isHeld).map(({ why }) => why),
+    [],
+    'every connection of the corpus was closed',
+  )
 
   // A first tenth brings code, pools and metrics to their size; memory counts from there.
   await runConnections(open, user, { ...options, seed: seed + 1_000_000, cases: CASES_OVER_SOCKETS / 10 })

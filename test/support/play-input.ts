@@ -10,8 +10,8 @@ export interface Outcome {
 }
 
 /**
- * Sends an input, ends the client's side and waits until the broker has closed the connection; `heldAfterMs` later it
- * is given up. The pieces are given to the kernel in turns of their own, so that they mostly come as they were cut.
+ * Sends an input, ends the client's side and waits until the broker has closed the connection. `heldAfterMs`
+ * later, and once `isServed` has resolved, which shows that the broker had its turns since, it is given up. The pieces are given to the kernel in turns of their own, so that they mostly come as they were cut.
  */
 export async function playInput(
   port: number,
@@ -19,8 +19,14 @@ export async function playInput(
   {
     from = '127.0.0.1',
     heldAfterMs,
+    isServed = () => Promise.resolve(),
     onPort,
-  }: { from?: string; heldAfterMs: number; onPort?: (localPort: number) => void },
+  }: {
+    from?: string
+    heldAfterMs: number
+    isServed?: () => Promise<unknown>
+    onPort?: (localPort: number) => void
+  },
 ): Promise<Outcome> {
   const socket = connect({ port, host: '127.0.0.1', localAddress: from }).setNoDelay(true)
   const chunks: Buffer[] = []
@@ -42,10 +48,11 @@ export async function playInput(
   }
   socket.end()
   let isHeld = false
-  const timer = setTimeout(() => {
-    isHeld = true
+  const giveUp = () => {
+    isHeld = !socket.closed
     socket.destroy()
-  }, heldAfterMs)
+  }
+  const timer = setTimeout(() => void isServed().then(giveUp, giveUp), heldAfterMs)
   await closed
   clearTimeout(timer)
   return { localPort, answer: Buffer.concat(chunks).subarray(0, 4_096), isHeld }

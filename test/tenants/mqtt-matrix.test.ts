@@ -19,29 +19,24 @@ for (const setup of ['embedded store', 'two nodes'] as const) {
         await t.test(`${login.appId} ${login.externalUserId}`, async (t) => {
           const client = await logIn(t, two.ports.mqtt, login, { protocolVersion: 5 })
           const own = new Set(formsOf(login))
-          const foreign = [...new Set(logins.flatMap(formsOf))].filter((form) => !own.has(form))
+          const foreign = [...new Set(logins.flatMap(spellingsOf))].filter(
+            (form) => !own.has(form) && !spellingsOf(login).includes(form),
+          )
           t.ok(foreign.length >= 3)
           let messageId = 1
           for (const form of [...foreign, ...own]) {
             const isOwn = own.has(form)
-            const filters = [`sos/events/${form}`]
-            if (!isOwn) filters.push(`sos/alerts/${form}`, `tel/${form}/data`, `$share/g/sos/events/${form}`)
-            for (const topic of filters) {
-              client.sendPacket({
-                cmd: 'subscribe',
-                messageId: messageId++,
-                subscriptions: [{ topic, qos: 1 }],
-              })
-              const { granted } = await client.nextOf('suback')
-              const isGranted = Number(granted[0]) < 0x80
-              t.equal(
-                isGranted,
-                isOwn && topic === `sos/events/${form}`,
-                `SUBSCRIBE ${topic}: ${String(granted)}`,
-              )
-            }
+            const filters = isOwn ? [`sos/events/${form}`] : filtersNaming(form)
+            client.sendPacket({
+              cmd: 'subscribe',
+              messageId: messageId++,
+              subscriptions: filters.map((topic) => ({ topic, qos: 1 })),
+            })
+            const { granted } = await client.nextOf('suback')
+            for (const [i, topic] of filters.entries())
+              t.equal(Number(granted[i]) < 0x80, isOwn, `SUBSCRIBE ${topic}: ${String(granted[i])}`)
             if (isOwn) continue
-            for (const topic of [`sos/alerts/${form}`, `tel/${form}/data`, `sos/events/${form}`]) {
+            for (const topic of topicsNaming(form)) {
               const payload = JSON.stringify(sosReport({ message: 'stolen' }))
               client.sendPacket({
                 cmd: 'publish',
@@ -115,6 +110,68 @@ function people(broker: Broker): Credentials[] {
 /** The two forms in which a topic may name a user. */
 function formsOf(login: Credentials): string[] {
   return [createUser(login).userId, encodeURIComponent(login.externalUserId)]
+}
+
+/** And every other way in which somebody might try to write them. */
+function spellingsOf(login: Credentials): string[] {
+  const [uuid = '', encoded = ''] = formsOf(login)
+  const everyByte = [...Buffer.from(login.externalUserId)]
+    .map((byte) => `%${byte.toString(16).padStart(2, '0')}`)
+    .join('')
+  return [
+    uuid,
+    encoded,
+    uuid.toUpperCase(),
+    uuid.replaceAll('-', ''),
+    encoded.toLowerCase(),
+    everyByte,
+    encodeURIComponent(encoded),
+    login.externalUserId,
+    `${login.appId}:${encoded}`,
+    `sdk:${login.appId}:${encoded}`,
+  ]
+}
+
+/** Every filter that would let its subscriber hear or overhear the user. */
+function filtersNaming(form: string): string[] {
+  const plain = [`sos/events/${form}`, `sos/alerts/${form}`, `tel/${form}/data`]
+  return [
+    ...plain,
+    ...plain.map((topic) => `$share/g/${topic}`),
+    ...plain.map((topic) => `/${topic}`),
+    ...plain.map((topic) => `${topic}/`),
+    ...plain.map((topic) => `${topic}/#`),
+    ...plain.map((topic) => `${topic}/+`),
+    `sos/+/${form}`,
+    `+/events/${form}`,
+    `+/+/${form}`,
+    `tel/${form}/+`,
+    `SOS/EVENTS/${form}`,
+    `sos//events/${form}`,
+    `sos/events//${form}`,
+    'sos/events/+',
+    'sos/events/#',
+    'sos/#',
+    'tel/+/data',
+    '+/#',
+    '#',
+    '$SYS/#',
+    '$share/g/#',
+  ]
+}
+
+/** Every topic that would speak in the user's name. */
+function topicsNaming(form: string): string[] {
+  const plain = [`sos/alerts/${form}`, `tel/${form}/data`, `sos/events/${form}`]
+  return [
+    ...plain,
+    ...plain.map((topic) => `/${topic}`),
+    ...plain.map((topic) => `${topic}/`),
+    `$share/g/sos/alerts/${form}`,
+    `SOS/alerts/${form}`,
+    `sos//alerts/${form}`,
+    `tel/${form}`,
+  ]
 }
 
 function topicsOf(login: Credentials): string[] {
