@@ -145,8 +145,15 @@ function requestsWith(sdk: Client, ownContactId: string): Record<string, (id: st
     'cancel with deviceId': (id) => sdk.post('/sos/cancel', { deviceId: id }),
     'cancel with hardwareId': (id) => sdk.post('/sos/cancel', { hardwareId: id }),
     'cancel with nodeId': (id) => sdk.post('/sos/cancel', { nodeId: id }),
+    'telemetry with userId': (id) => sdk.post('/telemetry', sosReport({ userId: id })),
     'SOS with deviceId': (id) => sdk.post('/sos', sosReport({ deviceId: id })),
     'history from a place': (id) => sdk.get(`/sos/history?cursor=${encodeURIComponent(id)}`),
+    'history with a limit and a place': (id) => sdk.get(`/sos/history?limit=1&cursor=${id}`),
+    'PUT no device': (id) => sdk.put(`/devices/${id}`, { hardware_id: 'x' }),
+    'POST no contact': (id) => sdk.post(`/contacts/${id}`, CONTACT),
+    'GET no incident': (id) => sdk.get(`/sos/${id}`),
+    'GET another surface': (id) => sdk.get(`/../backend/incidents/${id}`),
+    'GET no contact': (id) => sdk.get(`/contacts/${id}`),
     'GET no route': (id) => sdk.get(`/devices/${id}`),
   }
 }
