@@ -11,7 +11,8 @@ export interface Outcome {
 
 /**
  * Sends an input, ends the client's side and waits until the broker has closed the connection. `heldAfterMs`
- * later, and once `isServed` has resolved, which shows that the broker had its turns since, it is given up. The pieces are given to the kernel in turns of their own, so that they mostly come as they were cut.
+ * later, and once `isServed` has resolved, which shows that the broker had its turns since, it is given up.
+ * The pieces are given to the kernel in turns of their own, so that they mostly come as they were cut.
  */
 export async function playInput(
   port: number,
