@@ -11,7 +11,7 @@ import { makeInput } from './make-input.js'
 import { createRarePaths } from './rare-paths.js'
 
 const AT_ONCE = 200
-const PER_ROUND = 5_000
+const PER_ROUND = 2_000
 /** HTTP gives a slow body 15 s; on a machine that others use too everything takes longer. */
 const HELD_AFTER_MS = 30_000
 
