@@ -68,9 +68,9 @@ for (const what of ['a new report', 'the end of an outage'] as const) {
 
 /** Lets time pass in steps until it has happened, or until so much has passed. */
 async function untilTicked(happened: Promise<unknown>, stepMs: number, limitMs = Infinity): Promise<void> {
-  let has = false
-  void happened.then(() => (has = true))
-  for (let passedMs = 0; !has && passedMs < limitMs; passedMs += stepMs) {
+  const state = { has: false }
+  void happened.then(() => (state.has = true))
+  for (let passedMs = 0; !state.has && passedMs < limitMs; passedMs += stepMs) {
     mock.timers.tick(stepMs)
     await new Promise((resolve) => setImmediate(resolve))
   }
