@@ -65,10 +65,13 @@ export async function explained<Result>(redis: Commands, command: Promise<Result
     return await command
   } catch (error) {
     // ioredis says that its stream is not writeable or its retries are over, and which of its options that has to do with.
-    const isOffline = /isn't writeable|max retries per request/.test((error as Error).message)
+    const { message } = error as Error
+    const isOffline = /isn't writeable|max retries per request/.test(message)
     const reason = (await isLoading(redis))
       ? 'Redis is loading its data'
-      : (reasons.get(redis) ?? (isOffline ? 'Redis closed the connection' : undefined))
+      : (reasons.get(redis) ??
+        (isOffline ? 'Redis closed the connection' : undefined) ??
+        (/MOVED|Connection is closed/.test(message) ? 'that part of the cluster is away' : undefined))
     throw reason === undefined ? error : new Error(reason, { cause: error })
   }
 }
@@ -117,6 +120,8 @@ function createClient(address: RedisAddress, name: string): Commands {
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
     maxRedirections: 4,
+    // A command whose connection closed may have been done: whoever sent it knows how to ask, ioredis would repeat it.
+    retryDelayOnFailover: 0,
   }) as unknown as Commands
 }
 

@@ -15,16 +15,17 @@ export type Weather =
 export interface RedisProxy {
   /** A value for REDIS_URL. */
   url: string
+  port: number
   become(weather: Weather): void
 }
 
-/** The network between a broker and its Redis. */
-export async function startRedisProxy(t: Test, redisSocket: string): Promise<RedisProxy> {
+/** The network between a broker and its Redis, which is at this socket or port. */
+export async function startRedisProxy(t: Test, redis: string | number): Promise<RedisProxy> {
   const sockets = new Set<Socket>()
   let weather: Weather = { is: 'clear' }
 
   const server = createServer((front) => {
-    const back = createConnection(redisSocket)
+    const back = typeof redis === 'string' ? createConnection(redis) : createConnection(redis, '127.0.0.1')
     for (const socket of [front, back]) {
       sockets.add(socket)
       socket.on('error', () => {}) // a reset is a way to close
@@ -64,8 +65,10 @@ export async function startRedisProxy(t: Test, redisSocket: string): Promise<Red
     server.close()
     for (const socket of sockets) socket.destroy()
   })
+  const { port } = server.address() as AddressInfo
   return {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `redis://127.0.0.1:${port}`,
+    port,
     become(next) {
       weather = next
     },
