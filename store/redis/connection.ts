@@ -98,6 +98,7 @@ function createClient(address: RedisAddress, name: string): Commands {
     maxRetriesPerRequest: 0,
     maxLoadingRetryTime: RETRY_MS_MAX,
     retryStrategy: retryAfterMs,
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     sentinelRetryStrategy: retryAfterMs,
     sentinelReconnectStrategy: retryAfterMs,
     // What we talk to has become a replica: the way to the new master is a new connection.
@@ -147,5 +148,7 @@ const RETRY_MS_MAX = 1_000
 const COMMAND_TIMEOUT_MS = 3_000
 /** Such a connection is given up and opened anew; TCP alone would take a quarter of an hour. */
 const SOCKET_TIMEOUT_MS = 4_000
+/** A Sentinel that takes connections and answers nothing; then the next one is asked. */
+const SENTINEL_TIMEOUT_MS = 1_000
 /** Nodes that came or changed their part without an error that would have told us. */
 const SLOTS_REFRESH_MS = 10_000
