@@ -46,7 +46,7 @@ export function addressOf(url: string): RedisAddress {
           ...options,
           name,
           db: readDatabase(db),
-          sentinels: hosts.split(',').map((host) => hostAndPort(host, 26_379)),
+          sentinels: readHosts(hosts, 26_379),
           ...(sentinelPassword === null ? {} : { sentinelPassword }),
           ...(secure ? { enableTLSForSentinelMode: true } : {}),
         },
@@ -54,7 +54,7 @@ export function addressOf(url: string): RedisAddress {
     }
     case 'cluster':
       if (path.length > 0) throw new Error('a cluster has no databases')
-      return { is: 'cluster', nodes: hosts.split(',').map((host) => hostAndPort(host, 6_379)), options }
+      return { is: 'cluster', nodes: readHosts(hosts, 6_379), options }
     default:
       if (hosts.includes(',')) throw new Error('several hosts need redis+sentinel:// or redis+cluster://')
       return {
@@ -62,6 +62,12 @@ export function addressOf(url: string): RedisAddress {
         options: { ...options, ...hostAndPort(hosts, 6_379), db: readDatabase(path[0]) },
       }
   }
+}
+
+function readHosts(text: string, defaultPort: number) {
+  const hosts = text.split(',')
+  if (hosts.length > 1 && hosts.includes('')) throw new Error('a host is missing between the commas')
+  return hosts.map((host) => hostAndPort(host, defaultPort))
 }
 
 function hostAndPort(text: string, defaultPort: number): { host: string; port: number } {
