@@ -22,6 +22,7 @@ const waiting = testFiles('dist/test').filter(
 )
 const fileCount = waiting.length
 // A file that hangs fails; none is meant to take more than a quarter of this.
+const OUTPUT_LIMIT_MS = 5_000
 const FILE_LIMIT_S = 240
 const started = performance.now()
 let passed = 0
@@ -70,7 +71,11 @@ async function run(file) {
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
-  const code = await new Promise((resolve) => child.once('close', resolve))
+  // What a test left running may hold its output open; then its last words have had their time.
+  const code = await new Promise((resolve) => {
+    child.once('close', resolve)
+    child.once('exit', (code) => setTimeout(() => resolve(code), OUTPUT_LIMIT_MS).unref())
+  })
   return { code, output, ms: performance.now() - began }
 }
 

@@ -60,6 +60,8 @@ export async function startRedis(t: Test, settings: string[] = []): Promise<Redi
     await exited
   }
 
+  // Also when the test ends without its teardown.
+  process.once('exit', () => server?.kill('SIGKILL'))
   await start()
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => 50 })
   client.on('error', () => {}) // tests stop the server on purpose
