@@ -74,7 +74,7 @@ async function run(file) {
   // What a test left running may hold its output open; then its last words have had their time.
   const code = await new Promise((resolve) => {
     child.once('close', resolve)
-    child.once('exit', (code) => setTimeout(() => resolve(code), OUTPUT_LIMIT_MS).unref())
+    child.once('exit', (code) => setTimeout(() => resolve(code), OUTPUT_LIMIT_MS))
   })
   return { code, output, ms: performance.now() - began }
 }

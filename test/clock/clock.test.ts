@@ -24,7 +24,7 @@ const broker = await startBroker(t, {
   env: {
     REDIS_URL: redis.url,
     CLOCK_OFFSET_FILE: file,
-    STORE_TIMEOUT_MS: '5000', // a machine that is busy for a moment is no outage
+    STORE_TIMEOUT_MS: '2000', // a machine that is busy for a moment is no outage
     REPORT_KEYS_PER_USER: '200',
     LOGIN_FAILURES_PER_IDENTITY: '3',
     LIMIT_LOOPBACK: 'true',

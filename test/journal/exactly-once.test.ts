@@ -17,7 +17,7 @@ const TELEMETRY = 1_200
 const redis = await startRedis(t)
 const env = {
   REDIS_URL: redis.url,
-  STORE_TIMEOUT_MS: '5000', // a machine that is busy for a moment is no outage
+  STORE_TIMEOUT_MS: '2000', // a machine that is busy for a moment is no outage
   TELEMETRY_RATE: '1000000',
   TELEMETRY_BURST: '1000000',
   // The fewest that may be set: enough to know again what a crash leaves without a mark.

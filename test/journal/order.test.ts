@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis.js'
 const redis = await startRedis(t)
 const broker = await startBroker(t, {
   // A machine that is busy for a moment is no outage.
-  env: { REDIS_URL: redis.url, STORE_TIMEOUT_MS: '5000' },
+  env: { REDIS_URL: redis.url, STORE_TIMEOUT_MS: '2000' },
 })
 const logInAs = (name: string) => logIn(t, broker.ports.mqtt, broker.credentials(name))
 const phoneOf = (name: string) => createPhone(broker, broker.credentials(name))

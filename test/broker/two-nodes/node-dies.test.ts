@@ -13,7 +13,7 @@ import type { RawClient } from '../../support/raw-client.js'
 import { startRedis } from '../../support/redis.js'
 import type { RedisServer } from '../../support/redis.js'
 
-const STORE_TIMEOUT_MS = '5000' // a machine that is busy for a moment is no outage
+const STORE_TIMEOUT_MS = '2000' // a machine that is busy for a moment is no outage
 const redis = await startRedis(t)
 const here = await startBroker(t, { env: { REDIS_URL: redis.url, STORE_TIMEOUT_MS } })
 const APPS_FILE = join(here.dataDir, 'apps.json')
