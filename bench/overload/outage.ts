@@ -16,7 +16,10 @@ export async function measureOutage(options: {
   telemetryPerSecond: number
 }): Promise<boolean> {
   const { how, awaySeconds, sosPerSecond, telemetryPerSecond } = options
-  const broker = await startBenchBroker('redis', {})
+  const broker = await startBenchBroker('redis', {
+    TELEMETRY_PER_APP: '10000000',
+    EVENTS_PER_APP: '10000000',
+  })
   const latencies = { before: [] as number[], during: [] as number[], after: [] as number[] }
   let phase: keyof typeof latencies = 'before'
   const acknowledged = { sos: new Set<string>(), telemetry: new Set<number>() }
