@@ -1,4 +1,5 @@
 import type { EndedLogin, Principal } from '../auth/login.js'
+import { userKey } from '../store/user.js'
 import type { IdForm, User } from '../store/user.js'
 import type { Gate } from './gate/gate.js'
 
@@ -28,7 +29,7 @@ export function createSessions({ perUser }: { perUser: number }) {
   return {
     /** Adds a session and returns those that have to go for it. */
     add(session: Session): Session[] {
-      const key = keyOf(session.principal)
+      const key = userKey(session.principal)
       const sessions = byUser.get(key) ?? []
       sessions.push(session)
       byUser.set(key, sessions)
@@ -36,7 +37,7 @@ export function createSessions({ perUser }: { perUser: number }) {
       return sessions.slice(0, Math.max(0, sessions.length - perUser))
     },
     remove(session: Session): void {
-      const key = keyOf(session.principal)
+      const key = userKey(session.principal)
       const sessions = byUser.get(key) ?? []
       const left = sessions.filter((other) => other !== session)
       count -= sessions.length - left.length
@@ -44,7 +45,7 @@ export function createSessions({ perUser }: { perUser: number }) {
       else byUser.delete(key)
     },
     of(user: Pick<User, 'appId' | 'userId'>): readonly Session[] {
-      return byUser.get(keyOf(user)) ?? []
+      return byUser.get(userKey(user)) ?? []
     },
     all(): Session[] {
       return [...byUser.values()].flat()
@@ -53,9 +54,4 @@ export function createSessions({ perUser }: { perUser: number }) {
       return count
     },
   }
-}
-
-// A user id is a UUID, so the last colon divides whatever the app id holds.
-function keyOf({ appId, userId }: Pick<User, 'appId' | 'userId'>): string {
-  return `${appId}:${userId}`
 }

@@ -1,4 +1,5 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { userKey } from '../store/user.js'
 import type { User } from '../store/user.js'
 
 /** How many people one user may raise an hour by relay. More would be somebody playing with other people's alarms. */
@@ -12,7 +13,7 @@ export function createRelayLimit(peoplePerHour: number): RelayLimit {
   const pairs = new RateLimiterMemory({ points: 1, duration: SECONDS_PER_HOUR })
   return {
     async mayRelay(relayer, owner) {
-      const relayerKey = `${relayer.appId}:${relayer.userId}`
+      const relayerKey = userKey(relayer)
       const pairKey = `${relayerKey}>${owner.userId}`
       if (await pairs.get(pairKey)) return true
       try {

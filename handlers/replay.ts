@@ -6,6 +6,7 @@ import type { NumberedEntry } from '../store/journal/records.js'
 import type { Segment } from '../store/journal/segment-files.js'
 import type { SegmentLog } from '../store/journal/segment-log.js'
 import type { LateTelemetry } from '../store/store.js'
+import { userKey } from '../store/user.js'
 import type { User } from '../store/user.js'
 import type { SosTaker } from './sos.js'
 
@@ -129,7 +130,7 @@ export function createReplay(options: ReplayOptions): Replay {
   /** Users side by side, the reports of each one after the other; which entries the store has now. */
   async function replayUsers(entries: NumberedEntry<JournaledSos>[], held: Set<string>) {
     const done: NumberedEntry<JournaledSos>[] = []
-    const byUser = groupBy(entries, ({ entry: { user } }) => `${user.appId} ${user.userId}`)
+    const byUser = groupBy(entries, ({ entry }) => userKey(entry.user))
     await Promise.all(
       [...byUser].map(async ([key, own]) => {
         for (const numbered of own) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Availability } from '../store/availability.js'
 import type { Journal } from '../store/journal/journal.js'
 import { createKeyedQueue } from '../store/keyed-queue.js'
+import { userKey } from '../store/user.js'
 import { within } from '../store/within.js'
 import type { Clock, Handler, Message, Outcome } from './handler.js'
 import type { Stamp } from './incident-rules.js'
@@ -27,7 +28,7 @@ export function createSosIntake(options: { take: SosTaker; clock: Clock; fallbac
   const inOrder = createKeyedQueue()
 
   return (message) =>
-    inOrder(`${message.user.appId}:${message.user.userId}`, () => {
+    inOrder(userKey(message.user), () => {
       const stamp = { now: clock.now(), incidentId: randomUUID(), eventId: randomUUID() }
       return fallback ? takeOrJournal(message, stamp, fallback) : take(message, stamp)
     })

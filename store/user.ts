@@ -6,6 +6,11 @@ export interface User {
   externalUserId: string
 }
 
+/** Names a person among all apps. A user id is a UUID, so the last colon divides whatever the app id holds. */
+export function userKey({ appId, userId }: Pick<User, 'appId' | 'userId'>): string {
+  return `${appId}:${userId}`
+}
+
 /** The two forms in which a client may name its own user. */
 export type IdForm = 'uuid' | 'external'
 

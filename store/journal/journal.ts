@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../ops/log.js'
 import type { TelemetryRecord, WriteAttempt } from '../store.js'
+import { userKey } from '../user.js'
 import type { User } from '../user.js'
 import type { NumberedEntry } from './records.js'
 import { openSegmentLog } from './segment-log.js'
@@ -73,7 +74,7 @@ export function openJournal({
     name: 'sos',
     segmentBytes: SOS_SEGMENT_BYTES,
     onPending({ user, eventId, receivedAt }) {
-      waitingOf.set(keyOf(user), (waitingOf.get(keyOf(user)) ?? 0) + 1)
+      waitingOf.set(userKey(user), (waitingOf.get(userKey(user)) ?? 0) + 1)
       arrivals.set(eventId, Date.parse(receivedAt))
     },
   })
@@ -120,12 +121,12 @@ export function openJournal({
     addSos: (entry) => makingRoom(() => sos.append(entry)),
     addTelemetry: (record, attempt) =>
       makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) })),
-    holdsSosOf: (user) => waitingOf.has(keyOf(user)),
+    holdsSosOf: (user) => waitingOf.has(userKey(user)),
     async sosDone(segment, done) {
       for (const { entry } of done) {
-        const left = (waitingOf.get(keyOf(entry.user)) ?? 1) - 1
-        if (left > 0) waitingOf.set(keyOf(entry.user), left)
-        else waitingOf.delete(keyOf(entry.user))
+        const left = (waitingOf.get(userKey(entry.user)) ?? 1) - 1
+        if (left > 0) waitingOf.set(userKey(entry.user), left)
+        else waitingOf.delete(userKey(entry.user))
         arrivals.delete(entry.eventId)
       }
       await sos.markDone(
@@ -140,10 +141,6 @@ export function openJournal({
       await Promise.all([sos.stop(), telemetry.stop()])
     },
   }
-}
-
-function keyOf({ appId, userId }: User): string {
-  return `${appId} ${userId}`
 }
 
 // About 2,000 reports: what is read at a time when the store is back, and removed together.

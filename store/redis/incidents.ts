@@ -3,6 +3,7 @@ import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
 import type { Page } from '../page.js'
 import { isOpen, TRAIL_POINTS } from '../store.js'
 import type { Change, Incident, IncidentStore, Retention, TrailPoint, UserState } from '../store.js'
+import { userKey } from '../user.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
@@ -32,9 +33,7 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
 
   return {
     change(user, reportKeys, decide) {
-      return inOrder(`${user.appId}:${user.userId}`, () =>
-        changeUntilCommitted(redis, retention, user, reportKeys, decide),
-      )
+      return inOrder(userKey(user), () => changeUntilCommitted(redis, retention, user, reportKeys, decide))
     },
     async readOpen({ appId, userId }) {
       return parse(await redis.hget(keys.open(appId), userId))

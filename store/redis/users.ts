@@ -1,6 +1,7 @@
 import { createKeyedQueue } from '../keyed-queue.js'
 import { deviceKeysOf, EMPTY_USER } from '../store.js'
 import type { UserChange, UserRecord, UserStore } from '../store.js'
+import { userKey } from '../user.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
@@ -11,7 +12,7 @@ export function createRedisUsers(redis: Commands): UserStore {
   const inOrder = createKeyedQueue()
   return {
     change(user, decide) {
-      return inOrder(`${user.appId}:${user.userId}`, () => changeUntilCommitted(redis, user, decide))
+      return inOrder(userKey(user), () => changeUntilCommitted(redis, user, decide))
     },
     async read({ appId, userId }) {
       return parse(await redis.get(keys.user(appId, userId)))
