@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { createLatestSet } from '../store/latest-set.js'
 import type { Username } from './identity.js'
-import { createKnownIdentities } from './known-identities.js'
 import type { SharedFailures } from './shared-failures.js'
 
 /** Counts failed logins. What is over the limit is refused before any hash is computed. */
@@ -31,7 +31,8 @@ export interface ThrottleLimits {
  */
 export function createLoginThrottle(limits: ThrottleLimits, shared?: SharedFailures): LoginThrottle {
   const window = { duration: LOGIN_WINDOW_SECONDS }
-  const known = createKnownIdentities(KNOWN_MAX)
+  /** Identities that have logged in from an address before. */
+  const known = createLatestSet<string>(KNOWN_MAX)
   const byIdentity = new RateLimiterMemory({ ...window, keyPrefix: 'i', points: limits.failuresPerIdentity })
   const byAddress = new RateLimiterMemory({ ...window, keyPrefix: 'a', points: limits.failuresPerAddress })
 

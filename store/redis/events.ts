@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Log } from '../../ops/log.js'
+import { createLatestSet } from '../latest-set.js'
 import type { EventLog, LifecycleEvent } from '../store.js'
 import type { Commands } from './connection.js'
 import { findEnds, followStreams, RETRY_MS } from './follow-streams.js'
@@ -21,8 +22,8 @@ export function createRedisEvents(options: {
   const { reader, redis, isCluster, log } = options
   const isStopped = { yet: false }
   let running: Promise<unknown> = Promise.resolve()
-  /** Ids of the newest events, oldest first: after trouble the log is read again from a little before. */
-  const handed = new Set<string>()
+  /** Ids of the newest events: after trouble the log is read again from a little before. */
+  const handed = createLatestSet<string>(HANDED_MAX)
 
   async function readBlocking(places: Map<string, string>): Promise<StreamEntries> {
     const ids = [...places.values()]
@@ -42,7 +43,6 @@ export function createRedisEvents(options: {
       const event = readEvent(entry, log)
       if (!event || handed.has(event.eventId)) continue
       handed.add(event.eventId)
-      if (handed.size > HANDED_MAX) handed.delete(handed.values().next().value as string)
       onEvent(event)
     }
   }
