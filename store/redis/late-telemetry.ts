@@ -1,7 +1,8 @@
 import { TRAIL_POINTS } from '../store.js'
-import type { LateEntry, LateTelemetry, Retention, TrailPoint, WriteAttempt } from '../store.js'
+import type { LateEntry, LateTelemetry, Retention, WriteAttempt } from '../store.js'
 import type { Commands } from './connection.js'
 import { BATCH_SECONDS, keys } from './keys.js'
+import { createPositionKeys } from './position-keys.js'
 
 /** Telemetry from a journal, once each, however often it is brought. */
 export function createRedisLateTelemetry(redis: Commands, retention: Retention): LateTelemetry {
@@ -20,23 +21,14 @@ export function createRedisLateTelemetry(redis: Commands, retention: Retention):
   }
 
   async function appendRun(appId: string, run: string, entries: LateEntry[]): Promise<void> {
-    const positionKeys = new Map<string, number>()
-    const records = entries.flatMap(({ number, record }) => {
-      const { userId, receivedAt, occurredAt, position } = record
-      const json = JSON.stringify(record)
-      if (!position) return [number, json, receivedAt, 0, userId, '']
-      const key = keys.lastPosition(appId, userId)
-      const index = positionKeys.get(key) ?? positionKeys.size + 4
-      positionKeys.set(key, index)
-      const point = JSON.stringify({ occurredAt, position } satisfies TrailPoint)
-      return [number, json, receivedAt, index, userId, point]
-    })
-    const allKeys = [
-      keys.telemetry(appId),
-      keys.openIds(appId),
-      keys.replayed(appId, run),
-      ...positionKeys.keys(),
-    ]
+    const positions = createPositionKeys(appId)
+    const records = entries.flatMap(({ number, record }) => [
+      number,
+      JSON.stringify(record),
+      record.receivedAt,
+      ...positions.argumentsOf(record),
+    ])
+    const allKeys = [keys.telemetry(appId), keys.openIds(appId), keys.replayed(appId, run), ...positions.keys]
     await redis.appendLate(
       allKeys.length,
       ...allKeys,

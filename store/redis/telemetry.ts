@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { ReplyError } from 'ioredis'
 import { TRAIL_POINTS, UncertainWrite } from '../store.js'
-import type { Retention, TelemetryRecord, TelemetryStore, TrailPoint, WriteAttempt } from '../store.js'
+import type { Retention, TelemetryRecord, TelemetryStore, WriteAttempt } from '../store.js'
 import type { Commands } from './connection.js'
 import { BATCH_SECONDS, keys } from './keys.js'
+import { createPositionKeys } from './position-keys.js'
 
 interface Waiting {
   record: TelemetryRecord
@@ -45,20 +46,13 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   }
 
   function appendBatch(appId: string, batch: Waiting[], attempt: WriteAttempt): Promise<number> {
-    const positionKeys = new Map<string, number>()
-    const records = batch.flatMap(({ record, json }) => {
-      const { userId, occurredAt, position } = record
-      if (!position) return [json, 0, userId, '']
-      const key = keys.lastPosition(appId, userId)
-      const index = positionKeys.get(key) ?? positionKeys.size + 4
-      positionKeys.set(key, index)
-      return [json, index, userId, JSON.stringify({ occurredAt, position } satisfies TrailPoint)]
-    })
+    const positions = createPositionKeys(appId)
+    const records = batch.flatMap(({ record, json }) => [json, ...positions.argumentsOf(record)])
     const allKeys = [
       keys.telemetry(appId),
       keys.openIds(appId),
       keys.batch(appId, attempt.batch),
-      ...positionKeys.keys(),
+      ...positions.keys,
     ]
     return redis.appendTelemetry(
       allKeys.length,
