@@ -42,7 +42,6 @@ export async function startFuzzedBroker(onLine: (line: LogLine) => void): Promis
     LOGIN_FAILURES_PER_ADDRESS: '1000000',
     CONNECTION_RATE_MAX: '1000000',
     LOOP_LAG_MAX_MS: '10000',
-    STORE_TIMEOUT_MS: '2000',
     NODE_OPTIONS: `--import ${new URL('../../test/support/gc-on-signal.js', import.meta.url).href}`,
   })
   const complaints: string[] = []

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { root, startBroker, temporaryDirectory } from '../support/broker.js'
 import { createPhone } from '../support/http.js'
-import { readTelemetry, untilReady } from '../support/journal.js'
+import { readTelemetry } from '../support/journal.js'
+import { untilReady } from '../support/readiness.js'
 import {
   publishPacket,
   publishSos,

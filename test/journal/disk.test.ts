@@ -11,7 +11,8 @@ import { logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { startRedis } from '../support/redis.js'
 import type { RedisServer } from '../support/redis.js'
-import { readTelemetry, untilReady } from '../support/journal.js'
+import { readTelemetry } from '../support/journal.js'
+import { untilReady } from '../support/readiness.js'
 
 /** [MQTT5 3.14.2.1]: 0x88, Server unavailable, exists in CONNACK only. */
 const SERVER_UNAVAILABLE = 0x88

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { startBroker } from '../support/broker.js'
-import { readTelemetry, untilReady } from '../support/journal.js'
+import { readTelemetry } from '../support/journal.js'
+import { untilReady } from '../support/readiness.js'
 import { readMetrics } from '../support/metrics.js'
 import { publishPacket, publishSos, readEventLog, sosPayload, timestampOf } from '../support/publishing.js'
 import { logIn } from '../support/raw-client.js'

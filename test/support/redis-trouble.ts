@@ -10,6 +10,7 @@ import {
   timestampOf,
 } from './publishing.js'
 import { logIn } from './raw-client.js'
+import { isReady, readinessUntil } from './readiness.js'
 import type { RedisServer } from './redis.js'
 
 export interface Trouble {
@@ -18,28 +19,6 @@ export interface Trouble {
   reason: RegExp
   end(): unknown
 }
-
-export interface Readiness {
-  status: string
-  reasons: string[]
-}
-
-export async function readReadiness(broker: Broker): Promise<Readiness> {
-  return (await (await fetch(`http://127.0.0.1:${broker.ports.admin}/readyz`)).json()) as Readiness
-}
-
-/** Asks until the answer fits. */
-export async function readinessUntil(
-  broker: Broker,
-  fits: (readiness: Readiness) => boolean,
-): Promise<Readiness> {
-  for (;;) {
-    const readiness = await readReadiness(broker)
-    if (fits(readiness)) return readiness
-  }
-}
-
-export const isReady = ({ status }: Readiness) => status === 'ready'
 
 /**
  * Sessions that are connected from now on, through every trouble: alice's and bob's phones report, bob's watch sends

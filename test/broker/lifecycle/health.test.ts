@@ -3,6 +3,7 @@ import { startBroker } from '../../support/broker.js'
 import { publishPacket, publishSos, sosPayload } from '../../support/publishing.js'
 import { readMetric } from '../../support/programs.js'
 import { logIn } from '../../support/raw-client.js'
+import { untilReady } from '../../support/readiness.js'
 import { startRedis } from '../../support/redis.js'
 
 const get = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`)
@@ -62,7 +63,7 @@ t.test(
     })
     t.equal((await get(ports.admin, '/healthz')).status, 200)
     await redis.start()
-    while ((await readStatus(ports.admin)) !== 'ready');
+    await untilReady({ ports })
     t.match(await (await get(ports.admin, '/readyz')).json(), { reasons: [/disk of Redis/] })
   },
 )
@@ -79,8 +80,3 @@ t.test('/readyz and the log say in words what an acknowledgement is worth with t
   await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
   t.match(await reasons(), [/within a second.*set appendfsync always.*set noeviction/])
 })
-
-async function readStatus(admin: number): Promise<string> {
-  const { status } = (await (await get(admin, '/readyz')).json()) as { status: string }
-  return status
-}

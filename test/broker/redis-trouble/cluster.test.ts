@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startBroker, temporaryDirectory } from '../../support/broker.js'
 import { startRedisCluster } from '../../support/redis-cluster.js'
-import { createWitnesses, isReady, readinessUntil } from '../../support/redis-trouble.js'
+import { isReady, readinessUntil } from '../../support/readiness.js'
+import { createWitnesses } from '../../support/redis-trouble.js'
 
 // Three masters, and three apps whose keys are on one of them each.
 const { url, nodes } = await startRedisCluster(t)

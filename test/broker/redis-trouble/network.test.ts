@@ -2,7 +2,8 @@ import t from 'tap'
 import { startBroker } from '../../support/broker.js'
 import { startRedis } from '../../support/redis.js'
 import { startRedisProxy } from '../../support/redis-proxy.js'
-import { createWitnesses, isReady, readinessUntil, readReadiness } from '../../support/redis-trouble.js'
+import { isReady, readinessUntil, readReadiness } from '../../support/readiness.js'
+import { createWitnesses } from '../../support/redis-trouble.js'
 
 // One broker and one Redis live through everything; between them a proxy that plays the network.
 const STORE_TIMEOUT_MS = 300

@@ -2,7 +2,8 @@ import t from 'tap'
 import { startBroker } from '../../support/broker.js'
 import { runProgram } from '../../support/programs.js'
 import { startRedis } from '../../support/redis.js'
-import { createWitnesses, isReady, readinessUntil, readReadiness } from '../../support/redis-trouble.js'
+import { isReady, readinessUntil, readReadiness } from '../../support/readiness.js'
+import { createWitnesses } from '../../support/redis-trouble.js'
 
 // One broker lives through everything that a Redis answers instead of doing what it is asked.
 const LOAD_US_PER_KEY = 100

@@ -16,6 +16,7 @@ import {
 } from '../../support/publishing.js'
 import { logIn } from '../../support/raw-client.js'
 import type { RawClient } from '../../support/raw-client.js'
+import { readReadiness, untilReady } from '../../support/readiness.js'
 import { startRedis } from '../../support/redis.js'
 
 /** [MQTT5 3.14.2.1]: 0x88, Server unavailable, exists in CONNACK only. */
@@ -166,15 +167,6 @@ t.test(
 async function publishTelemetry(client: RawClient, n: number): Promise<number> {
   client.sendPacket(publishPacket('tel/data', sosPayload(n), 100 + n))
   return (await client.nextOf('puback')).reasonCode ?? 0
-}
-
-async function readReadiness(broker: Broker): Promise<{ status: string }> {
-  const answer = await fetch(`http://127.0.0.1:${broker.ports.admin}/readyz`)
-  return (await answer.json()) as { status: string }
-}
-
-async function untilReady(broker: Broker): Promise<void> {
-  while ((await readReadiness(broker)).status !== 'ready');
 }
 
 /** What needs no store works without it. */
