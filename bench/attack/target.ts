@@ -1,19 +1,15 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import mqttPacket from 'mqtt-packet'
-import { signUser } from '../../auth/identity.js'
+import { startShippedBroker } from '../support/shipped-broker.js'
+import type { ShippedBroker } from '../support/shipped-broker.js'
 
-/** A broker of its own for one attack, with the default settings but for its ports. */
-export interface Target {
-  ports: Record<'mqtt' | 'mqtts' | 'http' | 'https' | 'admin', number>
-  /** Resident memory, in bytes, as the kernel has it. */
-  residentBytes(): number
+/** A broker of its own for one attack. */
+export interface Target extends Pick<ShippedBroker, 'ports' | 'residentBytes'> {
   /** The bytes of a CONNECT of a signed user. */
   connectBytes(externalUserId: string): Buffer
   stop(): Promise<void>
@@ -21,45 +17,23 @@ export interface Target {
 
 export async function startTarget(env: NodeJS.ProcessEnv = {}): Promise<Target> {
   const dataDir = mkdtempSync(join(tmpdir(), 'connect-broker-'))
-  const names = ['MQTT_PORT', 'MQTTS_PORT', 'HTTP_PORT', 'HTTPS_PORT', 'ADMIN_PORT']
-  const child = spawn(process.execPath, [new URL('../../broker/main.js', import.meta.url).pathname], {
-    env: {
-      PATH: process.env.PATH,
-      HOST: '127.0.0.1',
-      DATA_DIR: dataDir,
-      ...Object.fromEntries(names.map((name) => [name, '0'])),
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ports = await new Promise<Target['ports']>((resolve, reject) => {
-    child.once('close', () => reject(new Error('the broker did not start')))
-    createInterface({ input: child.stdout }).on('line', (text) => {
-      const line = JSON.parse(text) as { msg: string }
-      if (line.msg === 'ready') resolve(line as unknown as Target['ports'])
-    })
-  })
-  const { apps } = JSON.parse(readFileSync(join(dataDir, 'apps.json'), 'utf8')) as {
-    apps: { appId: string; secrets: string[] }[]
-  }
-  const [{ appId, secrets } = { appId: '', secrets: [] }] = apps
+  const { child, ports, residentBytes, signIn } = await startShippedBroker({ dataDir, env })
   return {
     ports,
-    residentBytes() {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-      return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024
-    },
-    connectBytes: (externalUserId) =>
-      mqttPacket.generate({
+    residentBytes,
+    connectBytes(externalUserId) {
+      const { username, password } = signIn(externalUserId)
+      return mqttPacket.generate({
         cmd: 'connect',
         protocolId: 'MQTT',
         protocolVersion: 4,
         clean: true,
         clientId: 'attack',
         keepalive: 30,
-        username: `sdk:${appId}:${externalUserId}`,
-        password: Buffer.from(signUser(secrets[0] ?? '', externalUserId)),
-      }),
+        username,
+        password: Buffer.from(password),
+      })
+    },
     async stop() {
       child.kill('SIGKILL')
       await once(child, 'close')

@@ -5,7 +5,7 @@ import type { Chance } from './chance.js'
 import { createEventReader } from './event-reader.js'
 import type { Ledger, MessageKind, Publication } from './ledger.js'
 import type { Load } from './load.js'
-import { openMqttSession, SERVER_SHUTTING_DOWN, SERVER_UNAVAILABLE } from './mqtt-session.js'
+import { openMqttSession, SERVER_SHUTTING_DOWN, SERVER_UNAVAILABLE } from '../support/mqtt-session.js'
 
 export interface PhonesOptions {
   count: number

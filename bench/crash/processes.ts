@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { spawnBroker } from '../../test/support/broker.js'
+import { durableRedisFlags } from '../../test/support/redis.js'
 
 /** A program that is meant to run, and is started again on the same data after each end. */
 export interface Program {
@@ -34,11 +35,7 @@ export function createRedisProgram(options: {
 }): Program {
   const { directory, socket, onProblem } = options
   const log = openSync(join(directory, 'redis.log'), 'a')
-  const settings = { port: 0, unixsocket: socket, dir: directory, appendonly: 'yes', appendfsync: 'always' }
-  const flags = Object.entries({ ...settings, save: '' }).flatMap(([name, value]) => [
-    `--${name}`,
-    `${value}`,
-  ])
+  const flags = durableRedisFlags(directory, socket)
   return createProgram(
     () => spawn('redis-server', flags, { stdio: ['ignore', log, log] }),
     (code) => onProblem(`Redis ended by itself with ${code}`),

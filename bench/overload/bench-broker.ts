@@ -5,23 +5,23 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { signUser } from '../../auth/identity.js'
+import { readReadiness } from '../../test/support/readiness.js'
+import type { Readiness } from '../../test/support/readiness.js'
+import { durableRedisFlags } from '../../test/support/redis.js'
+import { startShippedBroker } from '../support/shipped-broker.js'
+import type { ShippedBroker } from '../support/shipped-broker.js'
 
 /** A broker, and a Redis for it, on the server's core; ended and removed by `stop`. */
-export interface BenchBroker {
-  ports: { mqtt: number; http: number; admin: number }
+export interface BenchBroker extends Pick<ShippedBroker, 'ports' | 'signIn' | 'residentBytes'> {
   redisSocket: string
   startRedis(): Promise<void>
   /** Sends the signal; resolves when it has ended, unless it is one to outlive. */
   signalRedis(signal: NodeJS.Signals): Promise<void>
-  signIn(externalUserId: string): { username: string; password: string }
-  readiness(): Promise<{ status: string; reasons: string[] }>
+  readiness(): Promise<Readiness>
   /** Sessions of logged-in clients. */
   sessions(): Promise<number>
   /** CPU seconds of the broker so far. */
   cpuSeconds(): number
-  /** Resident memory of the broker in bytes. */
-  residentBytes(): number
   hasExited(): boolean
   stop(): Promise<void>
 }
@@ -33,98 +33,53 @@ export async function startBenchBroker(
   const directory = mkdtempSync(join(tmpdir(), 'connect-broker-bench-'))
   const redisSocket = join(directory, 'redis.sock')
   let redis: ChildProcess | null = null
-  const onCore = (command: string, args: string[], options: object) =>
-    spawn('taskset', ['-c', SERVER_CORE, command, ...args], options)
 
   async function startRedis(): Promise<void> {
-    const settings = [
-      '--port',
-      '0',
-      '--unixsocket',
-      redisSocket,
-      '--dir',
-      directory,
-      '--save',
-      '',
-      '--appendonly',
-      'yes',
-    ]
-    redis = onCore('redis-server', [...settings, '--appendfsync', 'always'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const args = ['-c', SERVER_CORE, 'redis-server', ...durableRedisFlags(directory, redisSocket)]
+    redis = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     for await (const line of createInterface({ input: redis.stdout! }))
       if (/ready to accept connections/i.test(line)) return
     throw new Error('redis-server did not start')
   }
 
+  // Whatever ends this program ends what it started.
+  process.once('exit', () => redis?.kill('SIGKILL'))
   if (store === 'redis') await startRedis()
-  const dataDir = join(directory, 'data')
-  const main = new URL('../../broker/main.js', import.meta.url).pathname
-  const broker = onCore(process.execPath, [main], {
+  const broker = await startShippedBroker({
+    dataDir: join(directory, 'data'),
     env: {
-      PATH: process.env.PATH,
-      HOST: '127.0.0.1',
-      MQTT_PORT: '0',
       MQTTS_PORT: 'off',
-      HTTP_PORT: '0',
       HTTPS_PORT: 'off',
-      ADMIN_PORT: '0',
-      DATA_DIR: dataDir,
       ...(store === 'redis' ? { REDIS_URL: redisSocket } : {}),
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    core: SERVER_CORE,
   })
-  // Whatever ends this program ends what it started.
-  process.once('exit', () => {
-    broker.kill('SIGKILL')
-    redis?.kill('SIGKILL')
-  })
-  let ports: BenchBroker['ports'] | null = null
-  const output = createInterface({ input: broker.stdout! })
-  await new Promise<void>((resolve, reject) => {
-    broker.once('exit', (code) => reject(new Error(`the broker ended with ${code}`)))
-    output.on('line', (line) => {
-      const entry = JSON.parse(line) as { msg: string } & BenchBroker['ports']
-      if (entry.msg !== 'ready') return
-      ports = entry
-      resolve()
-    })
-  })
-  const { apps } = JSON.parse(readFileSync(join(dataDir, 'apps.json'), 'utf8')) as {
-    apps: { secrets: string[] }[]
-  }
-  const secret = apps[0]!.secrets[0] as string
-  const read = (name: string) => readFileSync(`/proc/${broker.pid}/${name}`, 'utf8')
+  const { child, ports, signIn, residentBytes } = broker
+  const hasExited = () => child.exitCode !== null || child.signalCode !== null
   return {
-    ports: ports!,
+    ports,
+    signIn,
+    residentBytes,
+    hasExited,
     redisSocket,
     startRedis,
     async signalRedis(signal) {
       redis!.kill(signal)
       if (signal === 'SIGTERM' || signal === 'SIGKILL') await once(redis!, 'exit')
     },
-    signIn: (externalUserId) => ({
-      username: `sdk:demo-app:${externalUserId}`,
-      password: signUser(secret, externalUserId),
-    }),
-    async readiness() {
-      const answer = await fetch(`http://127.0.0.1:${ports!.admin}/readyz`)
-      return (await answer.json()) as { status: string; reasons: string[] }
-    },
+    readiness: () => readReadiness(broker),
     async sessions() {
-      const text = await (await fetch(`http://127.0.0.1:${ports!.admin}/metrics`)).text()
+      const text = await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text()
       return Number(/^connect_broker_sessions (\d+)/m.exec(text)?.[1])
     },
     cpuSeconds() {
-      const fields = read('stat').split(') ')[1]!.split(' ')
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
       return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS
     },
-    residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(read('status'))?.[1]) * 1024,
-    hasExited: () => broker.exitCode !== null || broker.signalCode !== null,
     async stop() {
-      const ended = broker.exitCode === null ? once(broker, 'exit') : null
-      broker.kill('SIGTERM')
+      const ended = hasExited() ? null : once(child, 'exit')
+      child.kill('SIGTERM')
       await ended
       if (redis && redis.exitCode === null && redis.signalCode === null) {
         const redisEnded = once(redis, 'exit')

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { openMqttSession } from '../crash/mqtt-session.js'
-import type { MqttSession } from '../crash/mqtt-session.js'
+import { openMqttSession } from '../support/mqtt-session.js'
+import type { MqttSession } from '../support/mqtt-session.js'
 import { startBenchBroker } from './bench-broker.js'
 import { describeLatencies, percentiles } from './percentiles.js'
 

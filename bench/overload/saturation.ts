@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
-import { openMqttSession } from '../crash/mqtt-session.js'
+import { openMqttSession } from '../support/mqtt-session.js'
 import { LOAD_CORE, startBenchBroker } from './bench-broker.js'
 import { describeLatencies, percentiles } from './percentiles.js'
 

@@ -17,6 +17,19 @@ export interface RedisServer {
   start(): Promise<void>
 }
 
+/** Of a redis-server on a unix socket that has every write on its disk before it answers. */
+export function durableRedisFlags(directory: string, socket: string): string[] {
+  const settings = {
+    port: '0',
+    unixsocket: socket,
+    dir: directory,
+    save: '',
+    appendonly: 'yes',
+    appendfsync: 'always',
+  }
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+}
+
 /** A real Redis of its own on a unix socket, stopped when the test ends. `appendfsync always` unless told otherwise. */
 export async function startRedis(t: Test, settings: string[] = []): Promise<RedisServer> {
   const directory = temporaryDirectory(t)
@@ -24,25 +37,9 @@ export async function startRedis(t: Test, settings: string[] = []): Promise<Redi
   let server: ChildProcess | null = null
 
   async function start(): Promise<void> {
-    server = spawn(
-      'redis-server',
-      [
-        '--port',
-        '0',
-        '--unixsocket',
-        url,
-        '--dir',
-        directory,
-        '--save',
-        '',
-        '--appendonly',
-        'yes',
-        '--appendfsync',
-        'always',
-        ...settings,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    server = spawn('redis-server', [...durableRedisFlags(directory, url), ...settings], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const output = server.stdout!
     await new Promise<void>((resolve, reject) => {
       let text = ''
