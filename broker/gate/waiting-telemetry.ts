@@ -71,10 +71,10 @@ export class WaitingTelemetry {
   clear(): void {
     this.#packets = []
     this.#count(-this.#bytes)
-    this.stop()
+    this.#stop()
   }
 
-  stop(): void {
+  #stop(): void {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     this.#admission.leave(this.#release)
