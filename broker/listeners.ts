@@ -9,6 +9,7 @@ import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
 import type { Admission } from './gate/admission.js'
+import type { ReadingTurns } from './gate/reading-turns.js'
 import type { Door, Upgrade } from './door/door.js'
 import { Gate } from './gate/gate.js'
 import type { GateLimits, Transport } from './gate/gate.js'
@@ -26,6 +27,7 @@ export interface ListenersOptions {
   webSocketOrigins: string[]
   isPaced: (topicName: string) => boolean
   admission: Admission
+  turns: ReadingTurns
   /** A connection whose CONNECT passed the gate. */
   onConnect: (gate: Gate) => void
   /** A publication that its connection did not live to see handled. */
@@ -54,6 +56,7 @@ export function createListeners(options: ListenersOptions) {
       limits: { ...limits, connectTimeoutMs },
       isPaced: options.isPaced,
       admission: options.admission,
+      turns: options.turns,
       onConnect(gate) {
         visit.passed()
         options.onConnect(gate)

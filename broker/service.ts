@@ -32,6 +32,7 @@ import type { DurablePath } from './durable-path.js'
 import { createDoor } from './door/door.js'
 import { createEngine } from './engine.js'
 import { createAdmission } from './gate/admission.js'
+import { createReadingTurns } from './gate/reading-turns.js'
 import { createEnginePersistence } from './engine-persistence.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
@@ -181,6 +182,7 @@ async function openEverything(
     webSocketOrigins: config.webSocketOrigins,
     isPaced: isTelemetryTopic,
     admission,
+    turns: createReadingTurns({ perTurn: CONNECTIONS_READ_PER_TURN }),
     onConnect: engine.handle,
     onAbandoned: engine.takeAbandoned,
     onRequest: http.onRequest,
@@ -259,7 +261,9 @@ function closeServer(server: Server): Promise<void> {
 
 /** About 2 ms of work: an SOS waits for a few turns. More in a turn made the store no faster. */
 const TELEMETRY_PER_TURN = 32
-/** A tenth of a second of the fastest store; more would only wait in memory, in front of nothing. */
-const TELEMETRY_UNDER_WAY_MAX = 4_096
+/** All of them may be done in one turn: 10 ms of answers. A store that needs 25 ms still takes 20,000 a second. */
+const TELEMETRY_UNDER_WAY_MAX = 512
+/** Of 32 packets each: about 3 ms of checks. */
+const CONNECTIONS_READ_PER_TURN = 8
 /** Long enough to order one by hand. */
 const CERTIFICATE_WARNING_DAYS = 14

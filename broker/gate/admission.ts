@@ -51,7 +51,7 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     get hasRoom() {
       return left > 0 && underWay < underWayMax
     },
-    hasRoomFor: (count) => underWay + entering + count <= underWayMax,
+    hasRoomFor: (count) => underWay + entering + count <= AT_ONCE_MAX,
     take() {
       left--
       entering++
@@ -81,6 +81,8 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
   return admission
 }
 
+/** Four connections that are gone with all that waited; a quarter of a second of work. */
+const AT_ONCE_MAX = 4_096
 /** What an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate. */
 const WAITING_BYTES_MAX = 65_536
 /** Then a thousand clients send without pause, and ten thousand must not cost a gigabyte. */

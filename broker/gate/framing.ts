@@ -40,38 +40,58 @@ export function readFrame(bytes: Buffer, at: number, bytesMax: number): Frame | 
 }
 
 /**
- * Bytes that do not make a whole packet yet. They are copied, because a view would keep the 64 KiB block of
- * the socket alive, and the room doubles, so that a client that sends one byte at a time costs O(n).
+ * Bytes whose turn has not come, or that do not make a whole packet yet. A small part of a block from the socket is
+ * copied, because a view would keep the whole block alive; a large one is kept as it is.
  */
 export class PartialPacket {
   #room: Buffer = EMPTY
-  #length = 0
+  #start = 0
+  #end = 0
 
   get length(): number {
-    return this.#length
+    return this.#end - this.#start
   }
 
   append(chunk: Buffer): void {
-    const length = this.#length + chunk.length
-    if (length > this.#room.length) {
-      const room = Buffer.allocUnsafeSlow(Math.max(length, this.#room.length * 2))
-      this.#room.copy(room, 0, 0, this.#length)
-      this.#room = room
+    if (this.length === 0 && chunk.length * 2 >= chunk.buffer.byteLength) {
+      this.#room = chunk
+      this.#start = 0
+      this.#end = chunk.length
+      return
     }
-    chunk.copy(this.#room, this.#length)
-    this.#length = length
+    if (this.#end + chunk.length > this.#room.length) this.#makeRoomFor(chunk.length)
+    chunk.copy(this.#room, this.#end)
+    this.#end += chunk.length
+  }
+
+  /** The room at least doubles, so that a client that sends one byte at a time costs O(n). */
+  #makeRoomFor(more: number): void {
+    const kept = this.view()
+    const room = Buffer.allocUnsafeSlow(Math.max(kept.length + more, kept.length * 2))
+    kept.copy(room)
+    this.#room = room
+    this.#start = 0
+    this.#end = kept.length
+  }
+
+  view(): Buffer {
+    return this.#room.subarray(this.#start, this.#end)
+  }
+
+  /** Forgets the first bytes. What was seen of them stays as it is: nothing is ever written over it. */
+  drop(count: number): void {
+    this.#start += count
+    if (this.length === 0) this.take()
+    else if (this.length * 4 < this.#room.length) this.#makeRoomFor(0)
   }
 
   /** Hands over what was kept and starts empty. */
   take(): Buffer {
-    const bytes = this.#room.subarray(0, this.#length)
+    const bytes = this.view()
     this.#room = EMPTY
-    this.#length = 0
+    this.#start = 0
+    this.#end = 0
     return bytes
-  }
-
-  view(): Buffer {
-    return this.#room.subarray(0, this.#length)
   }
 }
 

@@ -12,6 +12,7 @@ import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
 import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
 import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
+import type { ReadingTurns } from './reading-turns.js'
 import { ProtocolViolation, REASON } from './reason.js'
 import { WaitingTelemetry } from './waiting-telemetry.js'
 
@@ -48,6 +49,8 @@ export interface GateOptions {
   isPaced: (topicName: string) => boolean
   /** The room that such publications of all connections share. */
   admission: Admission
+  /** Whose bytes are read when. */
+  turns: ReadingTurns
   /** A CONNECT passed every check; the engine is to take the gate over. */
   onConnect: (gate: Gate) => void
   onViolation: (gate: Gate, violation: ProtocolViolation) => void
@@ -153,7 +156,7 @@ export class Gate extends Duplex {
     this.setCloseReason(reason)
     if (this.#state !== 'open') return void (this.#state === 'connecting' && this.destroy())
     this.#state = 'leaving'
-    this.#pushAll(this.#waiting.takeAll())
+    this.#waiting.hurry()
     this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
     this.#tellToLeaveWhenIdle()
   }
@@ -162,30 +165,29 @@ export class Gate extends Duplex {
 
   #onData(chunk: Buffer): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
-    if (this.#partial.length === 0) {
-      const read = this.#readPackets(chunk, PACKETS_PER_TURN)
+    const isLittle = chunk.length <= AT_ONCE_BYTES_MAX && !this.#isReadScheduled
+    if (isLittle && this.#partial.length === 0) {
+      const read = this.#readPackets(chunk)
       if (read < chunk.length) this.#partial.append(chunk.subarray(read))
     } else {
       this.#partial.append(chunk)
-      this.#readPartial(PACKETS_PER_TURN)
+      if (isLittle) this.#readPartial()
+      else this.#readOnLater()
     }
     this.#paceWire()
   }
 
-  #readPartial(packetsMax: number): void {
-    const read = this.#readPackets(this.#partial.view(), packetsMax)
-    if (read === 0) return
-    const left = this.#partial.take().subarray(read)
-    if (left.length > 0) this.#partial.append(left)
+  #readPartial(): void {
+    this.#partial.drop(this.#readPackets(this.#partial.view()))
   }
 
   /** Takes whole packets in and returns how many bytes they were. The rest has its turn after other clients'. */
-  #readPackets(bytes: Buffer, packetsMax: number): number {
+  #readPackets(bytes: Buffer): number {
     const forEngine: Buffer[] = []
     let at = 0
     try {
       for (let taken = 0; this.#mayRead() && !this.#hasDisconnected; taken++) {
-        if (taken === packetsMax) {
+        if (taken === PACKETS_PER_TURN) {
           this.#readOnLater()
           break
         }
@@ -225,9 +227,10 @@ export class Gate extends Duplex {
   #readOnLater(): void {
     if (this.#isReadScheduled) return
     this.#isReadScheduled = true
-    setImmediate(() => {
+    this.#options.turns.wait(() => {
       this.#isReadScheduled = false
-      if (this.#partial.length > 0) this.#readPartial(PACKETS_PER_TURN)
+      if (this.#partial.length > 0) this.#readPartial()
+      if (this.#isLastRead && !this.#isReadScheduled) this.#close(null)
       this.#paceWire()
     })
   }
@@ -383,7 +386,7 @@ export class Gate extends Duplex {
     if (this.#connectTimer) clearTimeout(this.#connectTimer)
     this.#connectTimer = null
     // What the client sent behind its CONNECT waited for the CONNACK.
-    this.#readPartial(PACKETS_PER_TURN)
+    this.#readPartial()
     if (this.#isWireGone || this.#hasWireEnded) this.#closeAfterRest()
     else this.#paceWire()
   }
@@ -444,8 +447,8 @@ export class Gate extends Duplex {
   /** Whole packets that only waited for their turn came before the end. */
   #closeAfterRest(): void {
     this.#isLastRead = true
-    if (this.#partial.length > 0) this.#readPartial(Number.POSITIVE_INFINITY)
-    this.#close(null)
+    if (this.#partial.length > 0 && !this.#isReadScheduled) this.#readPartial()
+    if (!this.#isReadScheduled) this.#close(null)
   }
 
   #close(reason: Reason | null): void {
@@ -457,7 +460,7 @@ export class Gate extends Duplex {
     }
     this.#state = 'closing'
     this.#wire.pause()
-    this.#pushAll(this.#waiting.takeAll())
+    this.#waiting.hurry()
     if (this.#endTimer) clearTimeout(this.#endTimer)
     this.#endTimer = setTimeout(() => this.destroy(), ANSWER_LIMIT_MS)
     setImmediate(() => this.#closeIfAnswered())
@@ -518,6 +521,8 @@ export class Gate extends Duplex {
   }
 }
 
+/** What is read as it comes: an SOS with all its properties. More waits for its turn behind other clients'. */
+const AT_ONCE_BYTES_MAX = 4_096
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
 const PACKETS_PER_TURN = 32
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */

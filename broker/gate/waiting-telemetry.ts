@@ -13,6 +13,8 @@ export class WaitingTelemetry {
   #packets: Buffer[] = []
   #bytes = 0
   #timer: NodeJS.Timeout | null = null
+  /** The connection ends: its rate no longer matters. */
+  #isHurried = false
   #release = () => this.#releaseSome()
 
   constructor(options: {
@@ -51,14 +53,21 @@ export class WaitingTelemetry {
   releaseLater(): void {
     if (this.#packets.length === 0 || !this.#mayRelease() || this.#timer) return
     if (!this.#admission.hasRoom) this.#admission.wait(this.#release)
-    else this.#timer = setTimeout(this.#release, this.#pacer.waitMs())
+    else this.#timer = setTimeout(this.#release, this.#isHurried ? 0 : this.#pacer.waitMs())
   }
 
   get length(): number {
     return this.#packets.length
   }
 
-  /** At the end what came too fast is no flood any longer, unless many end like that. Nothing when there is no room. */
+  /** At the end what came too fast is no flood any longer: it waits for the common room only. */
+  hurry(): void {
+    this.#isHurried = true
+    this.#stop()
+    this.releaseLater()
+  }
+
+  /** All that waits, for a connection that is gone at once. Nothing when too much of others' is gone as well. */
   takeAll(): Buffer[] {
     if (!this.#admission.hasRoomFor(this.#packets.length)) return []
     const all = this.#packets
@@ -91,7 +100,7 @@ export class WaitingTelemetry {
     while (
       released.length < Math.min(this.#packets.length, RELEASED_AT_ONCE_MAX) &&
       this.#admission.hasRoom &&
-      this.#pacer.take()
+      (this.#isHurried || this.#pacer.take())
     ) {
       this.#admission.take()
       const packet = this.#packets[released.length] as Buffer

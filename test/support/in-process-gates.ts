@@ -6,6 +6,7 @@ import { isTelemetryTopic } from '../../auth/topics.js'
 import { createEnginePersistence } from '../../broker/engine-persistence.js'
 import { createEngine } from '../../broker/engine.js'
 import { createAdmission } from '../../broker/gate/admission.js'
+import { createReadingTurns } from '../../broker/gate/reading-turns.js'
 import { Gate } from '../../broker/gate/gate.js'
 import { createSessions } from '../../broker/sessions.js'
 import { createAliasLearner } from '../../handlers/device-alias.js'
@@ -69,6 +70,7 @@ export async function createInProcessGates(
     metrics: createMetrics(),
   })
   const admission = createAdmission({ perTurn: 1_000, underWayMax: 1_000_000 })
+  const turns = createReadingTurns({ perTurn: 1_000 })
   let count = 0
   let openGates = 0
   return {
@@ -88,6 +90,7 @@ export async function createInProcessGates(
         },
         isPaced: isTelemetryTopic,
         admission,
+        turns,
         onConnect: (gate) => engine.handle(gate),
         onAbandoned: engine.takeAbandoned,
         onDropped() {},
