@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
 import { openCappedLog } from './capped-log.js'
 import { createEmbeddedEvents } from './events.js'
@@ -17,15 +18,10 @@ import { createEmbeddedUsers } from './users.js'
  */
 export function openEmbeddedStore(options: { directory: string; retention: Retention }): Store {
   const { directory, retention } = options
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const root = open({
-    path: directory,
-    maxDbs: 16,
-    encoding: 'json',
-    overlappingSync: false, // it would resolve before the data is on disk
-    eventTurnBatching: false, // its own promises reject unseen when a commit fails
-  })
-  for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), 0o600) // positions of people
+  const root = openEnvironment(directory)
+  // One of its own, so that an SOS never waits for the commit of a thousand positions.
+  const telemetryRoot = openEnvironment(join(directory, 'telemetry'))
+  moveTelemetry(root, telemetryRoot)
   const events = createEmbeddedEvents(openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp))
   const incidents = createEmbeddedIncidents(root, { events, retention })
   return {
@@ -33,8 +29,8 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     users: createEmbeddedUsers(root),
     revocations: createEmbeddedRevocations(root),
     telemetry: createEmbeddedTelemetry({
-      log: openCappedLog<TelemetryRecord>(root, 'telemetry', retention.telemetryPerApp),
-      lastPositions: root.openDB({ name: 'positions', encoding: 'json' }),
+      log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),
+      lastPositions: telemetryRoot.openDB({ name: 'positions', encoding: 'json' }),
       incidents,
     }),
     events,
@@ -44,12 +40,40 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     async ping() {},
     async probe() {},
     async stop() {
-      try {
-        await root.flushed
-      } catch {
-        // Whoever wrote what was not flushed has been told.
+      for (const environment of [root, telemetryRoot]) {
+        try {
+          await environment.flushed
+        } catch {
+          // Whoever wrote what was not flushed has been told.
+        }
+        await environment.close()
       }
-      await root.close()
     },
+  }
+}
+
+function openEnvironment(directory: string): RootDatabase {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const root = open({
+    path: directory,
+    maxDbs: 16,
+    encoding: 'json',
+    overlappingSync: false, // it would resolve before the data is on disk
+    eventTurnBatching: false, // its own promises reject unseen when a commit fails
+  })
+  for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), 0o600) // positions of people
+  return root
+}
+
+/** Takes over what an earlier layout kept in the environment of everything else. */
+function moveTelemetry(from: RootDatabase, to: RootDatabase): void {
+  for (const name of ['telemetry', 'positions']) {
+    const old = from.openDB<unknown, (string | number)[]>({ name, encoding: 'json' })
+    const next = to.openDB<unknown, (string | number)[]>({ name, encoding: 'json' })
+    // Copied and committed before it is removed: a crash in between copies it once more.
+    to.transactionSync(() => {
+      for (const { key, value } of old.getRange()) next.putSync(key, value)
+    })
+    old.clearSync()
   }
 }
