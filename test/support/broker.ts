@@ -125,11 +125,18 @@ export function spawnBroker(
     STORE_TIMEOUT_MS: '2000',
   }
   // No threads for the compiler: most brokers here live for a second, and two cores have others to serve.
-  return spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, program], {
+  const child = spawn(process.execPath, ['--v8-pool-size=0', ...nodeOptions, program], {
     env: { PATH: process.env.PATH, ...anyPorts, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
 }
+
+/** None outlives a test that ends without its teardown. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
 /** A directory of its own for a test, removed when the test ends. */
 export function temporaryDirectory(t: Test): string {
