@@ -3,6 +3,7 @@ import type { Attack, Result } from './attack.js'
 import { connectionFlood } from './flood.js'
 import { loginTiming } from './login-timing.js'
 import { returningOverTcp, returningOverTls } from './returning-phones.js'
+import { floodsOfSignedUsers } from './signed-flood.js'
 import { slowBodies, slowHeaders } from './slow-http.js'
 import { startTarget } from './target.js'
 import { announceHello, halfHello, silentTls, unfinishedTls } from './unfinished-tls.js'
@@ -22,6 +23,7 @@ const ATTACKS: Attack[] = [
   connectionFlood,
   returningOverTcp,
   returningOverTls,
+  ...floodsOfSignedUsers,
   loginTiming,
 ]
 

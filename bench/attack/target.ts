@@ -11,7 +11,7 @@ import type { ShippedBroker } from '../support/shipped-broker.js'
 /** A broker of its own for one attack. */
 export interface Target extends Pick<ShippedBroker, 'ports' | 'residentBytes'> {
   /** The bytes of a CONNECT of a signed user. */
-  connectBytes(externalUserId: string): Buffer
+  connectBytes(externalUserId: string, version?: 4 | 5): Buffer
   stop(): Promise<void>
 }
 
@@ -21,12 +21,12 @@ export async function startTarget(env: NodeJS.ProcessEnv = {}): Promise<Target> 
   return {
     ports,
     residentBytes,
-    connectBytes(externalUserId) {
+    connectBytes(externalUserId, version = 4) {
       const { username, password } = signIn(externalUserId)
       return mqttPacket.generate({
         cmd: 'connect',
         protocolId: 'MQTT',
-        protocolVersion: 4,
+        protocolVersion: version,
         clean: true,
         clientId: 'attack',
         keepalive: 30,
