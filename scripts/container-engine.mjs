@@ -56,6 +56,7 @@ function dockerEngine(name, { command, runArgs }) {
   const engine = (...args) => run([...command, ...args]).stdout
   return {
     isIsolated: true,
+    dataDir: '/data',
     sizeOf: (tag) => Number(engine('image', 'inspect', '--format', '{{.Size}}', tag)),
     createVolume(volume) {
       engine('volume', 'create', volume)
@@ -104,6 +105,8 @@ function buildahEngine({ command, runArgs }) {
   const engine = (...args) => run([...command, ...args]).stdout
   return {
     isIsolated: false,
+    // buildah puts the image's own VOLUME over whatever is mounted on /data.
+    dataDir: '/volume',
     sizeOf: (tag) => engine('images', '--format', '{{.Size}}', tag),
     createVolume(volume) {
       const directory = mkdtempSync(join(tmpdir(), `${volume}-`))
@@ -112,8 +115,9 @@ function buildahEngine({ command, runArgs }) {
     },
     start({ tag, volume, env }) {
       const id = engine('from', tag)
-      const settings = Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`])
-      const locked = ['--isolation', 'chroot', '--cap-drop', 'ALL', '--volume', `${volume.name}:/data`]
+      const all = { ...env, DATA_DIR: '/volume' }
+      const settings = Object.entries(all).flatMap(([key, value]) => ['--env', `${key}=${value}`])
+      const locked = ['--isolation', 'chroot', '--cap-drop', 'ALL', '--volume', `${volume.name}:/volume`]
       const inside = [...command, 'run', ...locked, ...settings, ...runArgs, id, '--']
       // buildah passes no signal on; without a process space of its own the shell's number is the broker's.
       const program = [...inside, 'sh', '-c', 'echo "pid $$"; exec node dist/broker/main.js']

@@ -23,7 +23,7 @@ const MIB = 1_048_576
 const engine = findEngine(process.env)
 if (!engine) {
   process.stderr.write(
-    'container: docker, podman or buildah is needed, and answers to none of these names. On Debian or Ubuntu: ' +
+    'container: docker, podman or buildah is needed, and none of them answers `info`. On Debian or Ubuntu: ' +
       'sudo apt-get install -y podman (or see docs.docker.com/engine/install).\n',
   )
   process.exit(1)
@@ -86,8 +86,8 @@ async function check() {
     })
   } else process.stdout.write('   not shown by buildah: read-only root, node as the first process\n')
 
-  const ca = inside('cat', '/data/tls/cert.pem')
-  const { appId, secrets } = JSON.parse(inside('cat', '/data/apps.json')).apps[0]
+  const ca = inside('cat', `${engine.dataDir}/tls/cert.pem`)
+  const { appId, secrets } = JSON.parse(inside('cat', `${engine.dataDir}/apps.json`)).apps[0]
   const target = { port: ports.HTTPS_PORT, ca, appId, secret: secrets[0] }
   const alice = JSON.parse(inside('node', 'dist/broker/sign.js', '--app', appId, '--user', 'alice'))
   assert.equal(alice.userHash, sign(secrets[0], 'alice'))
