@@ -1,3 +1,4 @@
+import type { GatewayStore } from './gateways.js'
 import type { Page } from './page.js'
 import type { RevocationStore } from './revocations.js'
 import type { User } from './user.js'
@@ -10,6 +11,7 @@ export interface Store {
   incidents: IncidentStore
   users: UserStore
   revocations: RevocationStore
+  gateways: GatewayStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */

@@ -5,6 +5,7 @@ import type { RootDatabase } from 'lmdb'
 import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
 import { openCappedLog } from './capped-log.js'
 import { createEmbeddedEvents } from './events.js'
+import { createEmbeddedGateways } from './gateways.js'
 import { createEmbeddedIncidents } from './incidents.js'
 import { createEmbeddedRevocations } from './revocations.js'
 import { createEmbeddedTelemetry } from './telemetry.js'
@@ -28,6 +29,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     incidents,
     users: createEmbeddedUsers(root),
     revocations: createEmbeddedRevocations(root),
+    gateways: createEmbeddedGateways(root),
     telemetry: createEmbeddedTelemetry({
       log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),
       lastPositions: telemetryRoot.openDB({ name: 'positions', encoding: 'json' }),

@@ -3,7 +3,14 @@ import type { RedisOptions } from 'ioredis'
 import type { Log } from '../../ops/log.js'
 import { within } from '../within.js'
 import type { RedisAddress } from './address.js'
-import { APPEND_LATE, APPEND_TELEMETRY, CLOSE_BATCH, COMMIT_CHANGE, COMMIT_USER } from './scripts.js'
+import {
+  APPEND_LATE,
+  APPEND_TELEMETRY,
+  CLOSE_BATCH,
+  COMMIT_CHANGE,
+  COMMIT_GATEWAY,
+  COMMIT_USER,
+} from './scripts.js'
 
 type KeysAndArguments = (string | number)[]
 
@@ -11,6 +18,7 @@ type KeysAndArguments = (string | number)[]
 export interface Commands extends Redis {
   commitChange(...keysAndArguments: KeysAndArguments): Promise<0 | 1>
   commitUser(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<0 | 1>
+  commitGateway(key: string, ...values: string[]): Promise<0 | 1>
   appendTelemetry(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   appendLate(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   closeBatch(key: string, seconds: number): Promise<number>
@@ -107,6 +115,7 @@ function createClient(address: RedisAddress, name: string): Commands {
   const scripts = {
     commitChange: { lua: COMMIT_CHANGE, numberOfKeys: 8 },
     commitUser: { lua: COMMIT_USER },
+    commitGateway: { lua: COMMIT_GATEWAY, numberOfKeys: 1 },
     appendTelemetry: { lua: APPEND_TELEMETRY },
     appendLate: { lua: APPEND_LATE },
     closeBatch: { lua: CLOSE_BATCH, numberOfKeys: 1 },

@@ -10,6 +10,7 @@
  * | cb:{app}:trail:<incident id> | list | trail points, JSON | as the incident; newest TRAIL_POINTS |
  * | cb:{app}:user:<user id> | string | profile, devices and contacts, JSON | until deleted |
  * | cb:{app}:revoked | hash | user id → when he was revoked; `version` → a new name for every change | until unrevoked |
+ * | cb:{app}:gateways | hash | gateway id → gateway with the hashes of its tokens, JSON; `:version` → a new name for every change | until deleted |
  * | cb:{app}:device:<device key> | hash | user id → its owner, JSON | while registered |
  * | cb:{app}:incident:<id> | string | incident, JSON | open: none; closed: RETENTION_DAYS |
  * | cb:{app}:reports:<user id> | sorted set | report keys counted in, by the server's milliseconds, growing | RETENTION_DAYS after the last; newest REPORT_KEYS_PER_USER |
@@ -32,6 +33,7 @@ export const keys = {
   trails: (appId: string) => `${tag(appId)}:trail:`,
   user: (appId: string, userId: string) => `${tag(appId)}:user:${userId}`,
   revoked: (appId: string) => `${tag(appId)}:revoked`,
+  gateways: (appId: string) => `${tag(appId)}:gateways`,
   device: (appId: string, deviceKey: string) => `${tag(appId)}:device:${deviceKey}`,
   incident: (appId: string, incidentId: string) => `${tag(appId)}:incident:${incidentId}`,
   reports: (appId: string, userId: string) => `${tag(appId)}:reports:${userId}`,

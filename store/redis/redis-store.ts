@@ -5,6 +5,7 @@ import { addressOf } from './address.js'
 import type { Commands } from './connection.js'
 import { explained, openConnection } from './connection.js'
 import { createRedisEvents } from './events.js'
+import { createRedisGateways } from './gateways.js'
 import { createRedisIncidents } from './incidents.js'
 import { keys } from './keys.js'
 import { createRedisLateTelemetry } from './late-telemetry.js'
@@ -51,6 +52,7 @@ export async function openRedisStore(options: {
     incidents: createRedisIncidents(sos, retention),
     users: createRedisUsers(sos),
     revocations: createRedisRevocations(sos),
+    gateways: createRedisGateways(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,

@@ -171,6 +171,21 @@ return appended
 `
 
 /**
+ * Commits one change of a gateway, unless somebody else was faster.
+ *
+ * KEYS 1 the app's gateways (hash)
+ * ARGV 1 gateway id  2 its record as it was read, '' for none  3 the record to write, '' to remove it
+ *      4 field of the version  5 the new version
+ * Result 1 committed, 0 the record is no longer the one that was read: nothing is written.
+ */
+export const COMMIT_GATEWAY = `
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return 1
+`
+
+/**
  * Commits one change of a user's record with the index of device owners, unless somebody else was faster.
  *
  * KEYS 1 the record (string)  2… device keys (hashes): those to leave, then those to join
