@@ -10,6 +10,19 @@ export interface App {
   /** One secret, or two while rotating. */
   secrets: string[]
   disabled: boolean
+  mesh?: AppMesh | undefined
+}
+
+/** What the app's radio mesh uses; docs/gateways.md. */
+export interface AppMesh {
+  /** Channels whose packets the broker is to decrypt; keys in base64, of 0 to 32 bytes. */
+  channels?: { name: string; key: string }[] | undefined
+  /** Private ports of EIXAM packets. */
+  sosPorts?: number[] | undefined
+  telemetryPorts?: number[] | undefined
+  /** What calls for help in a text, and which detection sensors do; both instead of the usual ones. */
+  sosWords?: string[] | undefined
+  sosSensors?: string[] | undefined
 }
 
 export interface AppRegistry {
@@ -83,6 +96,33 @@ export function readAppsFile(file: string): Map<string, App> {
 
 export const DEMO_APP_ID = 'demo-app'
 
+/** Every one may be tried for a packet that none fits. */
+const MESH_CHANNELS_MAX = 32
+
+const meshPort = z
+  .number()
+  .int()
+  .min(256, 'a private port is 256 to 511')
+  .max(511, 'a private port is 256 to 511')
+const appMesh = z.strictObject({
+  channels: z
+    .array(
+      z.strictObject({
+        name: z.string().max(32),
+        // Its message names no value: this is a secret.
+        key: z
+          .base64('a channel key is base64')
+          .refine((key) => Buffer.from(key, 'base64').length <= 32, 'a channel key has at most 32 bytes'),
+      }),
+    )
+    .max(MESH_CHANNELS_MAX)
+    .optional(),
+  sosPorts: z.array(meshPort).optional(),
+  telemetryPorts: z.array(meshPort).optional(),
+  sosWords: z.array(z.string().min(1)).optional(),
+  sosSensors: z.array(z.string().min(1)).optional(),
+})
+
 // Strict, because a mistyped "disabled" would leave the door open.
 const appsFile = z.strictObject({
   apps: z.array(
@@ -97,6 +137,7 @@ const appsFile = z.strictObject({
         .min(1)
         .max(SECRETS_MAX, 'at most two secrets: the old one and the new one'),
       disabled: z.boolean().default(false),
+      mesh: appMesh.optional(),
     }),
   ),
 })

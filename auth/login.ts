@@ -26,7 +26,8 @@ export type LoginVerdict =
     }
 
 /** What ends a login that was right when it was made. */
-export type EndedLogin = 'disabled-app' | 'removed-secret' | 'revoked-user'
+export type EndedLogin =
+  'disabled-app' | 'removed-secret' | 'revoked-user' | 'revoked-gateway' | 'replaced-token'
 
 export interface Credentials {
   /** null when the client gave no name that could be one. */

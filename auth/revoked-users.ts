@@ -1,7 +1,7 @@
 import type { Log } from '../ops/log.js'
-import { createKeyedQueue } from '../store/keyed-queue.js'
-import type { RevocationStore, RevokedSet } from '../store/revocations.js'
+import type { RevocationStore } from '../store/revocations.js'
 import type { User } from '../store/user.js'
+import { createFollowedSets } from './followed-sets.js'
 
 /** Who may not log in although his hash is right, as this node knows it. */
 export interface RevokedUsers {
@@ -25,60 +25,20 @@ export function createRevokedUsers(options: {
   log: Log
 }): RevokedUsers {
   const { store, appIds, clock, log } = options
-  const sets = new Map<string, RevokedSet>()
-  const listeners: (() => void)[] = []
-  // One read of an app at a time: an older answer never replaces a newer one.
-  const inOrder = createKeyedQueue()
-  const looking = new Set<string>()
-  const away = new Set<string>()
-  let timer: NodeJS.Timeout | undefined
-
-  const refresh = (appId: string) =>
-    inOrder(appId, async () => {
-      const read = await store.read(appId, sets.get(appId)?.version ?? null)
-      if (!read) return
-      sets.set(appId, read)
-      for (const changed of listeners) changed()
-    })
-
-  async function look(appId: string): Promise<void> {
-    if (looking.has(appId)) return
-    looking.add(appId)
-    try {
-      await refresh(appId)
-      if (away.delete(appId)) log.info({ appId }, 'revoked users are read again')
-    } catch (error) {
-      if (!away.has(appId))
-        log.warn(
-          { appId, reason: (error as Error).message },
-          'revoked users cannot be read; the last known stay',
-        )
-      away.add(appId)
-    } finally {
-      looking.delete(appId)
-    }
-  }
-
-  const lookAtAll = () => Promise.all(appIds().map(look))
+  const sets = createFollowedSets({ read: store.read, appIds, what: 'revoked users', log })
   return {
-    revokedAt: ({ appId, userId }) => sets.get(appId)?.revokedAt.get(userId) ?? null,
+    revokedAt: ({ appId, userId }) => sets.of(appId)?.revokedAt.get(userId) ?? null,
     async revoke(user) {
       const since = await store.revoke(user, clock.now().toISOString())
-      await refresh(user.appId)
+      await sets.refresh(user.appId)
       return since
     },
     async unrevoke(user) {
       await store.unrevoke(user)
-      await refresh(user.appId)
+      await sets.refresh(user.appId)
     },
-    onChange: (changed) => void listeners.push(changed),
-    async start() {
-      await lookAtAll()
-      timer = setInterval(() => void lookAtAll(), LOOK_MS)
-    },
-    stop: () => clearInterval(timer),
+    onChange: sets.onChange,
+    start: sets.start,
+    stop: sets.stop,
   }
 }
-
-/** Twice within the second in which every node is to know; a small read for each app. */
-const LOOK_MS = 250
