@@ -148,10 +148,32 @@ export const SETTINGS = {
     '4',
     'Sessions one user may have at a time; the oldest goes. A phone, its reconnect, a tablet and a test. `1` is the take-over of plain brokers.',
   ),
+  SESSIONS_PER_GATEWAY: setting(
+    whole(1, 1_000),
+    '8',
+    'Sessions one mesh gateway may have at a time; the oldest goes. A node, its reconnect behind a router that forgot the first, and phones that stand in for it.',
+  ),
+  GATEWAY_RATE: setting(
+    whole(1, 1_000_000),
+    '1000',
+    'Publications a second of one gateway connection, on average. The air carries some 30 packets a second at most, a bridge brings those of a region, and five such reach what one core decodes. What comes faster is read more slowly; calls for help do not wait.',
+  ),
+  GATEWAY_BURST: setting(
+    whole(1, 1_000_000),
+    '2000',
+    'Publications of a gateway that may come at once: the queue of a bridge after an outage.',
+  ),
+  GATEWAY_ADDRESS: setting(
+    z
+      .string()
+      .regex(/^mqtts?:\/\/[^/:@\s]+(:\d{1,5})?$/, 'is mqtt://host, mqtts://host, or either with :port'),
+    undefined,
+    'Where nodes of a mesh reach this broker, as the settings of a new gateway are to name it: `mqtts://host`, `mqtt://host`, with `:port` where it is not 8883 or 1883. By default the host name that the request for it was sent to, and the port that is open here, TLS first.',
+  ),
   SUBSCRIPTIONS_PER_SESSION: setting(
     whole(1, 1_000),
     '20',
-    'Topic filters of one session. The SDK has at most four.',
+    'Topic filters of one session. The SDK has at most four, a gateway two for each of eight channels and one more.',
   ),
   PACKET_BYTES_MAX: setting(
     whole(1_024, 16_777_216),
@@ -279,6 +301,12 @@ function assemble(values: Values) {
     tls: certFile === undefined || keyFile === undefined ? null : { certFile, keyFile },
     appsFile: (values.APPS_FILE as string | undefined) ?? join(values.DATA_DIR, 'apps.json'),
     dataDir: values.DATA_DIR,
+    gateways: {
+      perGateway: values.SESSIONS_PER_GATEWAY,
+      rate: values.GATEWAY_RATE,
+      burst: values.GATEWAY_BURST,
+      address: values.GATEWAY_ADDRESS as string | undefined,
+    },
     corsOrigins: values.CORS_ORIGINS,
     webSocketOrigins: (values.WS_ORIGINS as string[] | undefined) ?? values.CORS_ORIGINS,
     door: {

@@ -13,17 +13,21 @@ import type { Handler } from '../handlers/handler.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Gate } from './gate/gate.js'
+import type { GatewayPart } from './gateway-part.js'
 import type { Reason } from './gate/mqtt5.js'
 import type { PublishPacket } from './gate/packets.js'
 import { REASON, RETURN_CODE } from './gate/reason.js'
 import { judgeConnect } from './judge-connect.js'
-import type { Session, Sessions } from './sessions.js'
+import { createSessionKeeper } from './keep-session.js'
+import type { GatewaySession, Session, Sessions } from './sessions.js'
 import { createPublishTaker } from './take-publish.js'
+import type { Publication } from './take-publish.js'
 
 export interface EngineOptions {
   login: Login
   handlers: { sos: Handler; telemetry: Handler }
   sessions: Sessions
+  gateways: GatewayPart
   subscriptionsMax: number
   persistence: NonNullable<AedesOptions['persistence']>
   log: Log
@@ -35,7 +39,7 @@ export interface Engine {
   handle(gate: Gate): void
   /** Handles a publication of a connection that ended before the engine saw it; nobody is answered. */
   takeAbandoned(gate: Gate, packet: PublishPacket): void
-  /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user revoked. */
+  /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user or gateway revoked. */
   endRefusedSessions(): void
   /** Ends every session, with DISCONNECT 0x8B, after what is under way has been answered. */
   stop(): Promise<void>
@@ -43,10 +47,12 @@ export interface Engine {
 
 /** The only place that knows Aedes: its hooks on one side, login and handlers on the other. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { login, sessions, log, metrics } = options
+  const { login, sessions, gateways, log, metrics } = options
   const takePublish = createPublishTaker(options)
   const gates = new WeakMap<Client, Gate>()
   const sessionsOf = new WeakMap<Gate, Session>()
+  const gatewaySessionsOf = new WeakMap<Gate, GatewaySession>()
+  const keep = createSessionKeeper({ countAll: () => sessions.count + gateways.sessions.count, log, metrics })
   const underWay = new Set<Promise<unknown>>()
   /** Told to go for good; they may take seconds to be gone. */
   const ending = new WeakSet<Gate>()
@@ -56,7 +62,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     persistence: options.persistence,
     authenticate: (client, username, password, done) => {
       const gate = gates.get(client) as Gate
-      judgeConnect(gate, { username, password }, login).then(
+      judgeConnect(gate, { username, password }, { user: login, gateway: gateways.login }).then(
         (verdict) => {
           const about = {
             sessionId: gate.sessionId,
@@ -68,15 +74,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           if (verdict.is === 'refused') {
             log.warn({ ...about, why: verdict.why, hint: verdict.hint }, 'login refused')
             gate.refuseConnect(verdict.reason)
-            return done(refusal(), false)
+            return done(refusal(verdict.returnCode), false)
           }
           if (gate.destroyed) return // the client left while it was looked at
           if (isStopping) {
             gate.refuseConnect({ code: REASON.serverShuttingDown })
             return done(refusal(RETURN_CODE.serverUnavailable), false)
           }
-          const session = openSession(client, gate, verdict)
-          sessionsOf.set(gate, session)
+          const { principal, whyEnded } = verdict
+          if (principal.kind === 'gateway') openGatewaySession(gate, { principal, whyEnded })
+          else openSession(client, gate, { principal, whyEnded })
           log.info(about, 'login')
           done(null, true)
         },
@@ -88,16 +95,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       )
     },
     authorizePublish: (client, packet, done) => {
-      const session = client && sessionOf(client)
-      if (!session) return done(new Error('no session'))
+      const gate = client && gates.get(client)
+      if (!gate) return done(new Error('no session'))
       const { messageId = 0, topic, retain, payload } = packet
+      const taking = take(gate, {
+        packetId: messageId,
+        topicName: topic,
+        isRetained: retain,
+        payload: toBuffer(payload),
+      })
       follow(
-        takePublish(session, {
-          packetId: messageId,
-          topicName: topic,
-          isRetained: retain,
-          payload: toBuffer(payload),
-        }).then(
+        taking.then(
           () => done(),
           (error: Error) => done(error),
         ),
@@ -105,12 +113,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     authorizeSubscribe: (client, subscription, done) => {
       const session = sessionOf(client)
-      done(null, session && maySubscribe(session, subscription) ? subscription : null)
+      const gateway = gatewaySessionOf(client)
+      const isGranted = gateway
+        ? gateways.maySubscribe(gateway, subscription.topic)
+        : session && maySubscribe(session, subscription)
+      done(null, isGranted ? subscription : null)
     },
   })
 
   aedes.on('unsubscribe', (topicFilters, client) => {
-    for (const topicFilter of topicFilters) sessionOf(client)?.filters.delete(topicFilter)
+    const filters = (sessionOf(client) ?? gatewaySessionOf(client))?.filters
+    for (const topicFilter of topicFilters) filters?.delete(topicFilter)
   })
   aedes.on('keepaliveTimeout', (client) => {
     metrics.sessionsEnded.inc({ reason: 'keep-alive' })
@@ -132,6 +145,19 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return gate && sessionsOf.get(gate)
   }
 
+  function gatewaySessionOf(client: Client): GatewaySession | undefined {
+    const gate = gates.get(client)
+    return gate && gatewaySessionsOf.get(gate)
+  }
+
+  async function take(gate: Gate, publication: Publication): Promise<void> {
+    const session = sessionsOf.get(gate)
+    if (session) return takePublish(session, publication)
+    const gateway = gatewaySessionsOf.get(gate)
+    if (!gateway) throw new Error('no session')
+    return gateways.take(gateway, publication)
+  }
+
   /** A stop of the engine waits for what is under way. */
   function follow(work: Promise<unknown>): void {
     underWay.add(work)
@@ -142,7 +168,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     client: Client,
     gate: Gate,
     { principal, whyEnded }: Pick<Session, 'principal' | 'whyEnded'>,
-  ): Session {
+  ): void {
     const session: Session = {
       sessionId: gate.sessionId,
       principal,
@@ -161,19 +187,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         session.unwrittenBytes -= payload.length
       },
     }
-    for (const oldest of sessions.add(session)) {
-      log.info({ sessionId: oldest.sessionId, by: session.sessionId }, 'session gives way to a newer one')
-      metrics.sessionsEnded.inc({ reason: 'taken-over' })
-      sessions.remove(oldest)
-      oldest.gate.closeWith({ code: REASON.sessionTakenOver, text: 'too many sessions of this user' })
-    }
-    metrics.sessions.set(sessions.count)
-    gate.once('close', () => {
-      sessions.remove(session)
-      metrics.sessions.set(sessions.count)
-      log.info({ sessionId: session.sessionId }, 'session ended')
-    })
-    return session
+    sessionsOf.set(gate, session)
+    keep(sessions, session, 'too many sessions of this user')
+  }
+
+  function openGatewaySession(gate: Gate, login: Pick<GatewaySession, 'principal' | 'whyEnded'>): void {
+    const session = gateways.open(gate, login)
+    gatewaySessionsOf.set(gate, session)
+    keep(gateways.sessions, session, 'too many sessions of this gateway')
   }
 
   function maySubscribe(session: Session, { topic }: Subscription): boolean {
@@ -196,27 +217,29 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       gates.set(aedes.handle(gate), gate)
     },
     takeAbandoned(gate, packet) {
-      const session = sessionsOf.get(gate)
-      if (!session) return
-      log.debug({ sessionId: session.sessionId }, 'taking what a lost connection had sent')
-      follow(takePublish(session, packet).catch(() => {})) // nobody is left to be told
+      if (!sessionsOf.has(gate) && !gatewaySessionsOf.has(gate)) return
+      log.debug({ sessionId: gate.sessionId }, 'taking what a lost connection had sent')
+      follow(take(gate, packet).catch(() => {})) // nobody is left to be told
     },
     endRefusedSessions() {
-      for (const { sessionId, principal, whyEnded, gate } of sessions.all()) {
+      for (const { sessionId, principal, whyEnded, gate } of [
+        ...sessions.all(),
+        ...gateways.sessions.all(),
+      ]) {
         const why = whyEnded()
         if (why === null || ending.has(gate)) continue
         ending.add(gate)
-        log.info(
-          { sessionId, appId: principal.appId, userId: principal.userId, why },
-          'session ended: its login no longer holds',
-        )
+        const { appId } = principal
+        const who =
+          principal.kind === 'gateway' ? { gatewayId: principal.gatewayId } : { userId: principal.userId }
+        log.info({ sessionId, appId, ...who, why }, 'session ended: its login no longer holds')
         metrics.sessionsEnded.inc({ reason: why })
         gate.closeWith({ code: REASON.administrativeAction, text: ENDED_LOGINS[why] })
       }
     },
     async stop() {
       isStopping = true
-      const open = sessions.all()
+      const open = [...sessions.all(), ...gateways.sessions.all()]
       const closed = open.map(
         ({ gate }) => new Promise<void>((resolve) => gate.once('close', () => resolve())),
       )
@@ -243,6 +266,8 @@ const ENDED_LOGINS: Record<EndedLogin, string> = {
   'disabled-app': 'the app may no longer log in',
   'removed-secret': 'the secret behind this login was removed',
   'revoked-user': 'this user may no longer log in',
+  'revoked-gateway': 'this gateway may no longer log in',
+  'replaced-token': 'the token behind this login was replaced',
 }
 
 const FILTER_REASONS: Record<'wildcard' | 'shared-subscription' | 'not-own' | 'too-many', Reason['code']> = {

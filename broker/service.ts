@@ -4,6 +4,8 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
+import { createGatewayLogin } from '../auth/gateway-login.js'
+import { createGateways } from '../auth/gateways.js'
 import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createRevokedUsers } from '../auth/revoked-users.js'
 import { createSharedFailures } from '../auth/shared-failures.js'
@@ -12,6 +14,8 @@ import { isTelemetryTopic } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import type { Handler } from '../handlers/handler.js'
+import { isCallForHelp } from '../handlers/mesh/call-for-help.js'
+import { createCountingIntake } from '../handlers/mesh/counting-intake.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
@@ -31,13 +35,16 @@ import { createEmbeddedPath, createRedisPath } from './durable-path.js'
 import type { DurablePath } from './durable-path.js'
 import { createDoor } from './door/door.js'
 import { createEngine } from './engine.js'
+import { gatewayEndpoint } from './gateway-endpoint.js'
+import { createGatewayPart } from './gateway-part.js'
+import { createMeshSettings } from './mesh-settings.js'
 import { createAdmission } from './gate/admission.js'
 import { createReadingTurns } from './gate/reading-turns.js'
 import { createEnginePersistence } from './engine-persistence.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
-import { createSessions } from './sessions.js'
-import type { Session } from './sessions.js'
+import { createGatewaySessions, createSessions } from './sessions.js'
+import type { GatewaySession, Session } from './sessions.js'
 import { blame, named, SettingError } from './setting-error.js'
 
 /** What runs once everything is open. */
@@ -106,6 +113,9 @@ async function openEverything(
   const revokedUsers = createRevokedUsers({ store: store.revocations, appIds: apps.appIds, clock, log })
   closers.push(() => revokedUsers.stop())
   const login = createLogin({ apps, throttle, revokedUsers })
+  const gateways = createGateways({ store: store.gateways, appIds: apps.appIds, clock, log })
+  closers.push(() => gateways.stop())
+  const gatewaySessions = createGatewaySessions(config.gateways)
   const learnAlias = createAliasLearner(store.users)
   const takeSos = createSosTaker({
     incidents: store.incidents,
@@ -126,10 +136,24 @@ async function openEverything(
     sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
     telemetry: ((message) => admission.around(() => takeTelemetry(message))) satisfies Handler,
   }
+  const meshSettingsOf = createMeshSettings(apps)
+  const mesh = createCountingIntake({ settingsOf: meshSettingsOf, log, metrics })
   const engine = await createEngine({
     login,
     handlers,
     sessions,
+    gateways: createGatewayPart({
+      login: createGatewayLogin({ apps, throttle, gateways }),
+      sessions: gatewaySessions,
+      intake: { take: (...publication) => admission.around(() => mesh.take(...publication)) },
+      isCallForHelp: ({ appId }, topicName, payload) =>
+        isCallForHelp(topicName, payload, meshSettingsOf(appId)),
+      rate: config.gateways.rate,
+      burst: config.gateways.burst,
+      subscriptionsMax: config.sessions.subscriptionsMax,
+      log,
+      metrics,
+    }),
     subscriptionsMax: config.sessions.subscriptionsMax,
     persistence: await createEnginePersistence(redis?.connection),
     log,
@@ -137,7 +161,8 @@ async function openEverything(
   })
   apps.onChange(engine.endRefusedSessions)
   revokedUsers.onChange(engine.endRefusedSessions)
-  await revokedUsers.start()
+  gateways.onChange(engine.endRefusedSessions)
+  await Promise.all([revokedUsers.start(), gateways.start()])
   const delivery = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
@@ -156,6 +181,7 @@ async function openEverything(
   )
   const door = createDoor({ ...config.door, log, metrics })
   closers.push(() => door.stop())
+  let openPorts: OpenPorts = {}
   const http = await createHttpApp({
     addressOf: door.addressOf,
     store: { ...store, incidents: path.incidents },
@@ -167,6 +193,9 @@ async function openEverything(
     bell,
     revokedUsers,
     sessionsOf: (user) => sessions.of(user).map(describeSession),
+    gateways,
+    gatewaySessionsOf: (name) => gatewaySessions.of(name).map(describeGatewaySession),
+    gatewayEndpointFor: (hostName) => gatewayEndpoint(config.gateways.address, hostName, openPorts),
     clock,
     corsOrigins: config.corsOrigins,
     log,
@@ -196,6 +225,7 @@ async function openEverything(
     listeners.stop()
   })
   const ports: Service['ports'] = await listeners.start()
+  openPorts = ports
   path.start()
   if (config.admin.port !== null)
     ports.admin = await listen(admin, config.admin.host, config.admin.port, 'ADMIN_PORT')
@@ -244,6 +274,20 @@ async function readHealth(path: DurablePath, isStopping: boolean): Promise<Healt
 function describeSession({ sessionId, gate, since }: Session) {
   return { sessionId, transport: gate.origin.transport, address: gate.origin.address, since }
 }
+
+function describeGatewaySession({ sessionId, gate, since, lastPublicationAt, nodeId }: GatewaySession) {
+  return {
+    sessionId,
+    transport: gate.origin.transport,
+    address: gate.origin.address,
+    since,
+    nodeId,
+    version: VERSION_NAMES[gate.connect?.version ?? 4],
+    lastPublicationAt: lastPublicationAt === null ? null : new Date(lastPublicationAt).toISOString(),
+  }
+}
+
+const VERSION_NAMES = { 3: '3.1', 4: '3.1.1', 5: '5.0' }
 
 function makeDataDir(dataDir: string): void {
   named('DATA_DIR', () => {

@@ -1,16 +1,21 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
+import type { GatewayName } from '../auth/gateway-names.js'
+import type { Gateways } from '../auth/gateways.js'
 import type { BackendLogin, Login } from '../auth/login.js'
 import type { RevokedUsers } from '../auth/revoked-users.js'
 import type { Clock, Handler } from '../handlers/handler.js'
 import type { IncidentActions } from '../handlers/incidents.js'
+import type { GatewayEndpoint } from '../handlers/mesh/gateway-settings.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Store } from '../store/store.js'
 import type { User } from '../store/user.js'
 import { eventRoutes } from './backend/events.js'
 import type { EventBell } from './backend/events.js'
+import { backendGatewayRoutes } from './backend/gateways.js'
+import type { GatewaySessionView } from './backend/gateways.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
 import { backendRevocationRoutes } from './backend/revocations.js'
 import { backendUserRoutes } from './backend/users.js'
@@ -40,6 +45,11 @@ export interface HttpOptions {
   revokedUsers: RevokedUsers
   /** Sessions of a user on this node. */
   sessionsOf: (user: User) => { sessionId: string; transport: string; address: string; since: string }[]
+  gateways: Gateways
+  /** Sessions of a gateway on this node. */
+  gatewaySessionsOf: (name: GatewayName) => GatewaySessionView[]
+  /** Where nodes reach the broker, when a backend asked for it under this host name. */
+  gatewayEndpointFor: (hostName: string) => GatewayEndpoint
   clock: Clock
   /** Origins that browsers may call from; empty: none. */
   corsOrigins: string[]
@@ -93,6 +103,13 @@ function backendRoutes(options: HttpOptions) {
     await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
     await app.register(backendUserRoutes(options))
     await app.register(backendRevocationRoutes(revokedUsers))
+    await app.register(
+      backendGatewayRoutes({
+        gateways: options.gateways,
+        sessionsOf: options.gatewaySessionsOf,
+        endpointFor: options.gatewayEndpointFor,
+      }),
+    )
     await app.register(eventRoutes({ events: store.events, bell }))
   }
 }

@@ -60,6 +60,17 @@ export interface GateOptions {
   onDropped: (gate: Gate, count: number) => void
 }
 
+/** How a client is served that is no phone. */
+export interface Treatment {
+  isPaced: (topicName: string) => boolean
+  /** What does not wait all the same; asked only about what would have to. */
+  isUrgent: (packet: PublishPacket) => boolean
+  /** Paced publications a second on average, and at once. */
+  rate: number
+  burst: number
+  hasWildcards: boolean
+}
+
 /**
  * Every byte of a client passes here before the engine sees it, and every byte of the engine before the
  * client does. Readable side: checked 3.1.1 packets. Writable side: 3.1.1 packets, sent in the client's version.
@@ -89,6 +100,7 @@ export class Gate extends Duplex {
   #partial = new PartialPacket()
   #outbound: Outbound | null = null
   #waiting: WaitingTelemetry
+  #treatment: Treatment | null = null
   #isEngineFull = false
   /** The client does not read what the gate itself answered. */
   #isWireFull = false
@@ -129,6 +141,13 @@ export class Gate extends Duplex {
   /** Bytes that wait for this client to read them. A WebSocket stream does not tell its own few. */
   get backlogBytes(): number {
     return this.writableLength + (this.#outbound?.window.heldBytes ?? 0) + (this.#wire.writableLength ?? 0)
+  }
+
+  /** Before CONNACK, for a client that turned out to be no phone. */
+  treatAs(treatment: Treatment): void {
+    this.#treatment = treatment
+    this.#waiting.setPace(treatment)
+    if (this.#outbound) this.#outbound.hasWildcards = treatment.hasWildcards
   }
 
   /** What a 5.0 client reads in the CONNACK that the engine is about to refuse it with. */
@@ -317,8 +336,9 @@ export class Gate extends Duplex {
       )
     }
     outbound.expectAnswer(packetId, qos)
-    if (this.#state === 'leaving' || !this.#options.isPaced(topicName)) return true
-    if (this.#waiting.mayPass()) return true
+    const { isPaced } = this.#treatment ?? this.#options
+    if (this.#state === 'leaving' || !isPaced(topicName)) return true
+    if (this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)) return true
     this.#waiting.add(encodeForEngine(packet))
     return false
   }

@@ -84,11 +84,13 @@ export interface ConnackLimits {
   assignedClientId: string | undefined
   /** The client asked for a session that outlives its connection; the answer is 0. */
   answersSessionExpiry: boolean
+  /** Whether topic filters with wildcards may be granted. */
+  hasWildcards?: boolean
 }
 
 /**
- * CONNACK, section 3.2. Retained messages, wildcards, Subscription Identifiers and shared subscriptions are
- * not available; Maximum QoS and Topic Alias Maximum stay at their defaults, 2 and 0.
+ * CONNACK, section 3.2. Retained messages, Subscription Identifiers, shared subscriptions and, but for gateways, wildcards
+ * are not available; Maximum QoS and Topic Alias Maximum stay at their defaults, 2 and 0.
  */
 export function encodeConnack5(reason: Reason, limits: ConnackLimits): Buffer {
   if (reason.code !== REASON.success) {
@@ -99,7 +101,7 @@ export function encodeConnack5(reason: Reason, limits: ConnackLimits): Buffer {
     encodeUint16(RECEIVE_MAXIMUM),
     Buffer.from([0x27]),
     uint32(limits.packetBytesMax),
-    Buffer.from([0x25, 0, 0x28, 0, 0x29, 0, 0x2a, 0]),
+    Buffer.from([0x25, 0, 0x28, limits.hasWildcards ? 1 : 0, 0x29, 0, 0x2a, 0]),
   ]
   if (limits.answersSessionExpiry) properties.push(Buffer.from([0x11]), uint32(0))
   if (limits.assignedClientId !== undefined) {

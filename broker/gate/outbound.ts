@@ -35,6 +35,8 @@ export class Outbound {
   readonly publishReasons = new Map<number, Reason>()
   readonly filterReasons = new Map<string, number>()
   connackReason: Reason | null = null
+  /** Told in the CONNACK: a client may not even ask for what it was told there is not. */
+  hasWildcards = false
   /** A CONNACK with success went out. */
   isConnected = false
   /** The client takes no packet as large as the CONNACK, so there is no way to talk to it. */
@@ -158,6 +160,7 @@ export class Outbound {
       packetBytesMax: this.#packetBytesMax,
       assignedClientId: this.#connect.clientId === '' ? this.#sessionId : undefined,
       answersSessionExpiry: this.#connect.sessionExpiryInterval > 0,
+      hasWildcards: this.hasWildcards,
     }
     const packet = encodeConnack5(reason, limits)
     // [MQTT-3.2.2-19]: no reason string where it does not fit.

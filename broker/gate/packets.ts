@@ -65,12 +65,12 @@ export function readConnect(bytes: Buffer, frame: Frame): ConnectPacket {
   }
   if (frame.flags !== 0) throw new ProtocolViolation('MQTT-2.2.2-2', 'wrong flags in the fixed header')
   const reader = new ByteReader(bytes, frame.body, frame.end)
-  const version = readVersion(reader)
+  const { version, isBridge } = readVersion(reader)
   try {
     if (version === 5 && !frame.isMinimal) {
       throw new ProtocolViolation('MQTT-1.5.5-1', 'Remaining Length uses more bytes than needed')
     }
-    return readConnectBody(reader, version)
+    return readConnectBody(reader, version, isBridge)
   } catch (error) {
     if (error instanceof ProtocolViolation) throw new ConnectViolation(version, error)
     throw error
@@ -93,6 +93,8 @@ export type QoS = 0 | 1 | 2
 export interface ConnectPacket {
   is: 'connect'
   version: Version
+  /** A broker that passes on what its own clients say. */
+  isBridge: boolean
   clientId: string
   cleanSession: boolean
   /** Seconds; 0 means none. */
@@ -177,7 +179,7 @@ const TOPIC_BYTES_MAX = 255
 const FILTERS_MAX = 64
 
 /** A broker that bridges to us sets the high bit of the level; it is served like any other client. */
-function readVersion(reader: ByteReader): Version {
+function readVersion(reader: ByteReader): { version: Version; isBridge: boolean } {
   const protocolName = reader.string()
   if (protocolName !== 'MQTT' && protocolName !== 'MQIsdp') {
     throw new ProtocolViolation('MQTT-3.1.2-1', 'unknown protocol name', REASON.unsupportedProtocolVersion)
@@ -194,10 +196,10 @@ function readVersion(reader: ByteReader): Version {
       RETURN_CODE.unacceptableProtocolVersion,
     )
   }
-  return version as Version
+  return { version: version as Version, isBridge }
 }
 
-function readConnectBody(reader: ByteReader, version: Version): ConnectPacket {
+function readConnectBody(reader: ByteReader, version: Version, isBridge: boolean): ConnectPacket {
   const flags = readConnectFlags(reader.byte(), version)
   const keepAlive = reader.uint16()
   const properties = version === 5 ? readProperties(reader, CONNECT_PROPERTIES) : {}
@@ -217,6 +219,7 @@ function readConnectBody(reader: ByteReader, version: Version): ConnectPacket {
   return {
     is: 'connect',
     version,
+    isBridge,
     clientId,
     cleanSession: flags.cleanSession,
     keepAlive,

@@ -32,6 +32,11 @@ export class WaitingTelemetry {
     this.#onRelease = options.onRelease
   }
 
+  /** From now on so many messages a second on average, and at once. */
+  setPace({ rate, burst }: { rate: number; burst: number }): void {
+    this.#pacer = new Pacer(rate, burst)
+  }
+
   /** Enough waits: the client's bytes stay in the kernel. */
   get isFull(): boolean {
     return this.#bytes >= this.#admission.waitingBytesMax

@@ -8,7 +8,8 @@ import { createEngine } from '../../broker/engine.js'
 import { createAdmission } from '../../broker/gate/admission.js'
 import { createReadingTurns } from '../../broker/gate/reading-turns.js'
 import { Gate } from '../../broker/gate/gate.js'
-import { createSessions } from '../../broker/sessions.js'
+import { createGatewayPart } from '../../broker/gateway-part.js'
+import { createGatewaySessions, createSessions } from '../../broker/sessions.js'
 import { createAliasLearner } from '../../handlers/device-alias.js'
 import { createRelayLimit } from '../../handlers/relay-limit.js'
 import { createSosIntake } from '../../handlers/sos-intake.js'
@@ -35,6 +36,8 @@ export async function createInProcessGates(
   const retention = { telemetryPerApp: 100, eventsPerApp: 1_000, reportKeysPerUser: 500, days: 1 }
   const store = openEmbeddedStore({ directory, retention })
   const sessions = createSessions({ perUser: 1_000 })
+  const { log } = createLog({ level: 'silent', isTerminal: false })
+  const metrics = createMetrics()
   const clock = { now: () => new Date() }
   const app = { appId, secrets: [secret], disabled: false }
   const throttle = { failuresPerIdentity: 1, failuresPerAddress: 1, limitLoopback: false }
@@ -64,10 +67,21 @@ export async function createInProcessGates(
       telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),
     },
     sessions,
+    gateways: createGatewayPart({
+      login: async () => ({ is: 'refused', why: 'unknown-gateway' }),
+      sessions: createGatewaySessions({ perGateway: 1 }),
+      intake: { take: async () => {} },
+      isCallForHelp: () => false,
+      rate: 1,
+      burst: 1,
+      subscriptionsMax: 20,
+      log,
+      metrics,
+    }),
     subscriptionsMax: 20,
     persistence: await createEnginePersistence(undefined),
-    log: createLog({ level: 'silent', isTerminal: false }).log,
-    metrics: createMetrics(),
+    log,
+    metrics,
   })
   const admission = createAdmission({ perTurn: 1_000, underWayMax: 1_000_000 })
   const turns = createReadingTurns({ perTurn: 1_000 })
