@@ -31,6 +31,11 @@ const ROUTES = [
   'GET /v1/backend/users/{externalUserId}',
   'POST /v1/backend/users/{externalUserId}/revoke',
   'POST /v1/backend/users/{externalUserId}/unrevoke',
+  'POST /v1/backend/gateways',
+  'GET /v1/backend/gateways',
+  'POST /v1/backend/gateways/{gatewayId}/rotate',
+  'DELETE /v1/backend/gateways/{gatewayId}/old-token',
+  'DELETE /v1/backend/gateways/{gatewayId}',
   'GET /v1/backend/events',
 ]
 const REPORT = { timestamp: '2026-05-01T10:00:00.123Z', latitude: 41.4, longitude: 2.2, altitude: 0 }

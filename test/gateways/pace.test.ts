@@ -1,0 +1,58 @@
+import t from 'tap'
+import { startBroker } from '../support/broker.js'
+import { connectGateway, makeGateway, NODE, writeMeshApps } from '../support/gateways.js'
+import { DEFAULT_KEY, encodeEnvelope, encodeTelemetry } from '../support/mesh-packets.js'
+import { metricsUntil, readMetrics } from '../support/metrics.js'
+
+const BURST = 5
+const env = {
+  APPS_FILE: writeMeshApps(t),
+  GATEWAY_RATE: '2',
+  GATEWAY_BURST: String(BURST),
+  TELEMETRY_RATE: '1',
+}
+const broker = await startBroker(t, { env })
+const TOPIC = 'msh/2/e/LongFast/!a1b2c3d4'
+const LONG_FAST = { key: DEFAULT_KEY, hash: 8 }
+const payload = encodeTelemetry({ timeS: 1_609_459_200, battery: 85 })
+
+t.test('telemetry above the rate of a gateway waits, and an SOS behind it does not', async (t) => {
+  const client = await connectGateway(t, broker, await makeGateway(broker, 'roof'), NODE)
+  client.raw.socket.cork() // in one segment, so that no second passes in the middle of it
+  const waiting = Array.from({ length: BURST + 3 }, (_, id) =>
+    client.send(TOPIC, encodeEnvelope({ port: 67, payload, id: id + 1 }), { qos: 1 }),
+  )
+  const urgent = [
+    client.send(TOPIC, encodeEnvelope({ port: 11, payload: 'SOS', id: 100 }), { qos: 1 }),
+    client.send(TOPIC, encodeEnvelope({ port: 1, payload: 'SOS', id: 101, encryptFor: LONG_FAST }), {
+      qos: 1,
+    }),
+    client.send('gw/sos/CF:82:00:00:00:01', '{}', { qos: 1 }),
+    client.send('gw/packet', '{"from":5,"to":4294967295,"decoded":{"portnum":11}}', { qos: 1 }),
+  ]
+  client.raw.socket.uncork()
+  const answered: number[] = []
+  for (const _ of [...waiting, ...urgent]) answered.push((await client.raw.nextOf('puback')).messageId ?? 0)
+  t.strictSame(
+    answered.toSorted((a, b) => a - b),
+    [...waiting, ...urgent],
+    'everything is taken',
+  )
+  t.strictSame(answered.slice(0, BURST), waiting.slice(0, BURST))
+  t.strictSame(answered.slice(BURST, BURST + urgent.length), urgent, 'before what came before it')
+  t.strictSame(answered.slice(BURST + urgent.length), waiting.slice(BURST), 'which keeps its order')
+})
+
+t.test('what waits when a gateway breaks off without a word is taken all the same', async (t) => {
+  const before = await readMetrics(broker)
+  const client = await connectGateway(t, broker, await makeGateway(broker, 'hut'), NODE)
+  const count = 4 * BURST
+  for (let id = 1; id <= count; id++) client.send(TOPIC, encodeEnvelope({ port: 67, payload, id }))
+  client.raw.socket.end()
+  const read = await metricsUntil(broker, (read) => telemetry(read) - telemetry(before) >= count)
+  t.equal(telemetry(read) - telemetry(before), count)
+})
+
+function telemetry(read: Awaited<ReturnType<typeof readMetrics>>): number {
+  return read('connect_broker_mesh_messages_total', { outcome: 'telemetry' })
+}
