@@ -28,12 +28,14 @@ const FIXED = `
 | fragments of a WebSocket message, pieces of a frame | 256, 4096 | \`broker/websocket.ts\` | each costs some 150 bytes of memory; nobody cuts an SOS into more |
 | bytes of a WebSocket before CONNECT | twice \`CONNECT_BYTES_MAX\` | \`broker/websocket.ts\` | a CONNECT may come in small frames |
 | HTTP headers, body, time of a whole request | 8 KiB, 64 KiB, 15 s | \`broker/listeners.ts\`, \`http/server.ts\` | the SDK sends about 1 KiB of headers and 4 KiB of SOS |
-| levels of a topic | 10 | \`broker/gate/packets.ts\` | no topic of ours has more than three |
+| levels of a topic | 10 | \`broker/gate/packets.ts\` | no topic of ours has more than three, of a gateway more than eight |
 | filters of one SUBSCRIBE or UNSUBSCRIBE | 64 | \`broker/gate/packets.ts\` | the SDK sends one; each costs a check and a byte in the answer |
 | packets of a client in one turn | 32 | \`broker/gate/gate.ts\` | then others have theirs: a segment full of the smallest SOS would hold everybody up for a second |
 | bytes of a topic | 255, a percent-encoded byte counting as one | \`broker/gate/packets.ts\` | an encoded external id fits; longer ones are attacks on whatever splits topics; encoding costs nothing, or an id would be too long in one alphabet only |
 | bytes of an external user id | 244 | \`auth/identity.ts\` | with \`sos/events/\` before it the topic has 255 |
 | live secrets of an app | 2 | \`auth/apps.ts\` | old and new while rotating; every login does the work for both, so that none shows in the time it takes |
+| mesh gateways of an app, tokens of one | 1,000, 2 | \`auth/gateways.ts\` | every node keeps them all in memory; an old and a new token while it is replaced |
+| channels of an app's mesh | 32 | \`auth/apps.ts\` | the keys of all may be tried for a packet that none fits |
 | unacknowledged events of a session | 100, or the client's Receive Maximum | \`broker/gate/outbound.ts\` | the rest waits, within \`BACKLOG_BYTES_MAX\` |
 | held telemetry of a connection | 64 KiB | \`broker/gate/gate.ts\` | what an SOS of the same client can overtake; behind it the socket is read no further |
 | time for an answer while a connection closes | 5 s | \`broker/gate/gate.ts\` | a stop of the broker must end within 10 s |
@@ -50,4 +52,19 @@ const FIXED = `
 One entry per app. While a secret is rotated both stand in \`secrets\`, the new one last (\`npm run -s sign\` uses the
 last). \`"disabled": true\` refuses every user of the app. The file is read again within a second after it changed and
 on SIGHUP; one that is broken leaves the apps as they were and says so in the log.
+
+An app with a radio mesh may add \`mesh\`, all of it optional; [gateways.md](gateways.md) says when it is needed:
+
+\`\`\`json
+{
+  "channels": [{ "name": "Rescue", "key": "<base64>" }],
+  "sosPorts": [256],
+  "telemetryPorts": [257],
+  "sosWords": ["SOS", "#SOS", "🆘"],
+  "sosSensors": ["SOS", "PANIC", "MANDOWN"]
+}
+\`\`\`
+
+\`channels\`: keys for packets that gateways send encrypted; \`AQ==\` is the public default key. \`sosPorts\` and
+\`telemetryPorts\` (256 to 511): where wearables send EIXAM packets. \`sosWords\` and \`sosSensors\` replace the defaults, which are those shown.
 `
