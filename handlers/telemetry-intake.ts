@@ -17,13 +17,15 @@ export function createTelemetryIntake(
     onJournaled(record.appId)
   }
   return {
-    async append(record) {
-      if (availability.isAway(record.appId)) return intoJournal(record)
+    async append(record, mayBeLast) {
+      // What has to be compared with the last position first is nobody's last one when it comes from the journal.
+      const kept = mayBeLast ? { ...record, isHistory: true as const } : record
+      if (availability.isAway(record.appId)) return intoJournal(kept)
       try {
-        await telemetry.append(record)
+        await telemetry.append(record, mayBeLast)
       } catch (error) {
         availability.noteFailure(record.appId, error)
-        await intoJournal(record, error instanceof UncertainWrite ? error.attempt : undefined)
+        await intoJournal(kept, error instanceof UncertainWrite ? error.attempt : undefined)
       }
     },
   }

@@ -1,4 +1,6 @@
 import type { GatewayStore } from './gateways.js'
+import type { MeshStore } from './mesh.js'
+import { meshKeysOfDevice } from './node-ids.js'
 import type { Page } from './page.js'
 import type { RevocationStore } from './revocations.js'
 import type { User } from './user.js'
@@ -12,6 +14,7 @@ export interface Store {
   users: UserStore
   revocations: RevocationStore
   gateways: GatewayStore
+  mesh: MeshStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */
@@ -34,6 +37,12 @@ export type IncidentStatus = 'active' | 'acknowledged' | 'cancelled' | 'resolved
 
 export function isOpen(status: IncidentStatus): boolean {
   return status === 'active' || status === 'acknowledged'
+}
+
+/** Whether an open incident belongs to that list of open ones. */
+export function isListedIn(which: 'open' | 'open-unattributed') {
+  return ({ unattributed }: Pick<Incident, 'unattributed'>): boolean =>
+    (unattributed !== undefined) === (which === 'open-unattributed')
 }
 
 /** One call for help, from its first report until it is cancelled or resolved. Times are ISO 8601, UTC. */
@@ -59,6 +68,29 @@ export interface Incident extends User {
   relayedBy: Relayer[]
   /** The owner has reported himself. */
   isOwnReported: boolean
+  /** Nobody knows whose call for help it is: its user is none, and stands for who sent it. */
+  unattributed?: UnattributedSender
+  /** A wearable said by radio that its SOS is over, the latest word of it. */
+  cancelHeard?: CancelHeard
+}
+
+/** Who sent an SOS of which nobody knows whose it is. */
+export interface UnattributedSender {
+  /** A node id, a hardware id, or `radio:` with the 16-bit id of an EIXAM packet; `*`: several, more than are told apart. */
+  sender: string
+  /** What kept it from being somebody's. */
+  why: string
+  name?: string
+}
+
+/** A cancel by radio, which proves nothing about its sender. */
+export interface CancelHeard {
+  at: string
+  by: 'user' | 'app'
+  becomes?: 'inactive' | 'resolved'
+  sender: string
+  gatewayId: string
+  heardBy?: string
 }
 
 /** Another user of the same app whose phone heard the owner's device. */
@@ -98,7 +130,8 @@ export interface SosReport {
 /** An entry of the event log: something happened to an incident. */
 export interface LifecycleEvent extends User {
   eventId: string
-  type: 'processed' | 'acknowledged' | 'cancelled' | 'resolved'
+  /** `cancel-heard` changes no state and is not for phones. */
+  type: 'processed' | 'acknowledged' | 'cancelled' | 'resolved' | 'cancel-heard'
   incidentId: string
   status: IncidentStatus
   version: number
@@ -110,6 +143,9 @@ export interface LifecycleEvent extends User {
   /** For changes that a person made: who and why. */
   by?: string
   note?: string
+  unattributed?: UnattributedSender
+  /** For `cancel-heard`. */
+  cancelHeard?: CancelHeard
 }
 
 /** What a change sees of one user. */
@@ -149,16 +185,18 @@ export interface IncidentStore {
   read(appId: string, incidentId: string): Promise<Incident | null>
   /** A user's incidents, newest first. @throws when the cursor is none of ours. */
   readHistory(user: User, limit: number, cursor: string | undefined): Promise<Page<Incident>>
-  /** An app's incidents, newest first, all or the open ones. */
+  /** An app's incidents, newest first, all or the open ones; those that are nobody's are a list of their own. */
   readAll(
     appId: string,
-    which: 'open' | 'all',
+    which: WhichIncidents,
     limit: number,
     cursor: string | undefined,
   ): Promise<Page<Incident>>
   /** Oldest first, at most TRAIL_POINTS. */
   readTrail(appId: string, incidentId: string): Promise<TrailPoint[]>
 }
+
+export type WhichIncidents = 'open' | 'all' | 'open-unattributed' | 'all-unattributed'
 
 /** Points of a trail that are kept: an hour at one a second, then only the newest. */
 export const TRAIL_POINTS = 3_600
@@ -232,7 +270,12 @@ const MAC_ADDRESS = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i
 
 /** The keys under which a user's devices are found. */
 export function deviceKeysOf(record: UserRecord): Set<string> {
-  return new Set(record.devices.flatMap(({ hardwareId, aliases }) => [hardwareId, ...aliases].map(deviceKey)))
+  return new Set(
+    record.devices.flatMap(({ hardwareId, aliases }) => [
+      ...[hardwareId, ...aliases].map(deviceKey),
+      ...meshKeysOfDevice(hardwareId),
+    ]),
+  )
 }
 
 export const EMPTY_USER: UserRecord = {
@@ -248,11 +291,22 @@ export interface TelemetryRecord extends User {
   /** Absent in a heartbeat. */
   position?: Position
   fields: Record<string, unknown>
+  /** Says nothing about where the user is now: kept, never his last position. */
+  isHistory?: true
 }
 
+/**
+ * Whether a position may become the user's last one, by the one that is; pure. `repeat`: it is that one, and is not
+ * kept again.
+ */
+export type MayBeLast = (last: TelemetryRecord | null) => 'last' | 'history' | 'repeat'
+
 export interface TelemetryStore {
-  /** Appends to the app's capped stream and, with a position, makes it the user's last one. */
-  append(record: TelemetryRecord): Promise<void>
+  /**
+   * Appends to the app's capped stream and, with a position, makes it the user's last one: unless it is history, or
+   * `mayBeLast` says otherwise.
+   */
+  append(record: TelemetryRecord, mayBeLast?: MayBeLast): Promise<void>
   readLastPosition(user: User): Promise<TelemetryRecord | null>
   /** Removes the user's last position and records. */
   forget(user: User): Promise<void>

@@ -7,6 +7,7 @@ import { openCappedLog } from './capped-log.js'
 import { createEmbeddedEvents } from './events.js'
 import { createEmbeddedGateways } from './gateways.js'
 import { createEmbeddedIncidents } from './incidents.js'
+import { createEmbeddedMesh } from './mesh.js'
 import { createEmbeddedRevocations } from './revocations.js'
 import { createEmbeddedTelemetry } from './telemetry.js'
 import { createEmbeddedUsers } from './users.js'
@@ -30,7 +31,9 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     users: createEmbeddedUsers(root),
     revocations: createEmbeddedRevocations(root),
     gateways: createEmbeddedGateways(root),
+    mesh: createEmbeddedMesh(root),
     telemetry: createEmbeddedTelemetry({
+      root: telemetryRoot,
       log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),
       lastPositions: telemetryRoot.openDB({ name: 'positions', encoding: 'json' }),
       incidents,
@@ -58,7 +61,7 @@ function openEnvironment(directory: string): RootDatabase {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const root = open({
     path: directory,
-    maxDbs: 16,
+    maxDbs: 32,
     encoding: 'json',
     overlappingSync: false, // it would resolve before the data is on disk
     eventTurnBatching: false, // its own promises reject unseen when a commit fails

@@ -1,6 +1,6 @@
 import type { Database, RootDatabase } from 'lmdb'
 import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
-import { isOpen, TRAIL_POINTS } from '../store.js'
+import { isListedIn, isOpen, TRAIL_POINTS } from '../store.js'
 import type { Incident, IncidentStore, Retention, TrailPoint } from '../store.js'
 import { durable } from './durable.js'
 import type { EmbeddedEvents } from './events.js'
@@ -20,6 +20,7 @@ export function createEmbeddedIncidents(
   const all = table<Incident>('incidents') // appId, incidentId
   const history = table<string>('history') // appId, userId, historyKey → incidentId
   const appHistory = table<string>('app-history') // appId, historyKey → incidentId
+  const alertHistory = table<string>('alert-history') // the same of those that are nobody's
   const reportKeys = table<string[]>('reports') // appId, userId
   const trails: Database<TrailPoint, [string, string, number]> = root.openDB({
     name: 'trails',
@@ -80,7 +81,8 @@ export function createEmbeddedIncidents(
         else open.remove(key)
         all.put([appId, incidentId], incident)
         history.put([...key, historyKey(incident)], incidentId)
-        appHistory.put([appId, historyKey(incident)], incidentId)
+        const listed = incident.unattributed ? alertHistory : appHistory
+        listed.put([appId, historyKey(incident)], incidentId)
         if (trailPoint) appendToTrail(appId, incidentId, trailPoint)
         events.append(event)
         return wanted
@@ -100,12 +102,9 @@ export function createEmbeddedIncidents(
     },
     async readAll(appId, which, limit, cursor) {
       if (which === 'all') return readPage(appHistory, [appId], limit, cursor)
+      if (which === 'all-unattributed') return readPage(alertHistory, [appId], limit, cursor)
       const range = open.getRange({ start: [appId], end: [appId, '\uffff'] })
-      return pageOf(
-        [...range].map(({ value }) => value),
-        limit,
-        cursor,
-      )
+      return pageOf([...range].map(({ value }) => value).filter(isListedIn(which)), limit, cursor)
     },
     async readTrail(appId, incidentId) {
       const range = trails.getRange({ start: [appId, incidentId, 0], end: [appId, incidentId, Infinity] })

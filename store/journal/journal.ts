@@ -11,7 +11,7 @@ import type { Segment } from './segment-files.js'
 /** An SOS that was acknowledged before the store had it: everything the handler needs to take it again. */
 export interface JournaledSos {
   user: User
-  way: 'mqtt' | 'http'
+  way: 'mqtt' | 'http' | 'mesh'
   /** Base64. */
   payload: string
   /** ISO 8601, UTC. */

@@ -9,7 +9,9 @@ import {
   CLOSE_BATCH,
   COMMIT_CHANGE,
   COMMIT_GATEWAY,
+  COMMIT_NODE,
   COMMIT_USER,
+  NOTE_HEARD,
 } from './scripts.js'
 
 type KeysAndArguments = (string | number)[]
@@ -19,6 +21,8 @@ export interface Commands extends Redis {
   commitChange(...keysAndArguments: KeysAndArguments): Promise<0 | 1>
   commitUser(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<0 | 1>
   commitGateway(key: string, ...values: string[]): Promise<0 | 1>
+  commitNode(...keysAndArguments: KeysAndArguments): Promise<0 | 1 | 2>
+  noteHeard(...keysAndArguments: KeysAndArguments): Promise<number>
   appendTelemetry(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   appendLate(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   closeBatch(key: string, seconds: number): Promise<number>
@@ -116,6 +120,8 @@ function createClient(address: RedisAddress, name: string): Commands {
     commitChange: { lua: COMMIT_CHANGE, numberOfKeys: 8 },
     commitUser: { lua: COMMIT_USER },
     commitGateway: { lua: COMMIT_GATEWAY, numberOfKeys: 1 },
+    commitNode: { lua: COMMIT_NODE, numberOfKeys: 1 },
+    noteHeard: { lua: NOTE_HEARD, numberOfKeys: 2 },
     appendTelemetry: { lua: APPEND_TELEMETRY },
     appendLate: { lua: APPEND_LATE },
     closeBatch: { lua: CLOSE_BATCH, numberOfKeys: 1 },

@@ -1,7 +1,7 @@
 import { createKeyedQueue } from '../keyed-queue.js'
 import { decodeCursor, encodeCursor, historyKey, pageOf } from '../page.js'
 import type { Page } from '../page.js'
-import { isOpen, TRAIL_POINTS } from '../store.js'
+import { isListedIn, isOpen, TRAIL_POINTS } from '../store.js'
 import type { Change, Incident, IncidentStore, Retention, TrailPoint, UserState } from '../store.js'
 import { userKey } from '../user.js'
 import type { User } from '../user.js'
@@ -45,8 +45,9 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
       readPage(appId, keys.userHistory(appId, userId), limit, cursor),
     async readAll(appId, which, limit, cursor) {
       if (which === 'all') return readPage(appId, keys.history(appId), limit, cursor)
+      if (which === 'all-unattributed') return readPage(appId, keys.alertHistory(appId), limit, cursor)
       const open = (await redis.hvals(keys.open(appId))).map((json) => parse(json) as Incident)
-      return pageOf(open, limit, cursor)
+      return pageOf(open.filter(isListedIn(which)), limit, cursor)
     },
     async readTrail(appId, incidentId) {
       const points = await redis.lrange(keys.trail(appId, incidentId), 0, -1)
@@ -97,7 +98,7 @@ async function commit(
     keys.incident(appId, incidentId),
     keys.reports(appId, userId),
     keys.events(appId),
-    keys.history(appId),
+    incident.unattributed ? keys.alertHistory(appId) : keys.history(appId),
     keys.userHistory(appId, userId),
     keys.trail(appId, incidentId),
     userId,

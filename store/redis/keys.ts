@@ -7,10 +7,14 @@
  * | cb:{app}:open-ids | hash | user id → incident id of the same | until closed |
  * | cb:{app}:history | sorted set | historyKey of every incident, by name | entry: RETENTION_DAYS |
  * | cb:{app}:history:<user id> | sorted set | historyKey of the user's incidents, by name | entry: RETENTION_DAYS |
+ * | cb:{app}:alert-history | sorted set | historyKey of every incident that is nobody's, by name | entry: RETENTION_DAYS |
  * | cb:{app}:trail:<incident id> | list | trail points, JSON | as the incident; newest TRAIL_POINTS |
  * | cb:{app}:user:<user id> | string | profile, devices and contacts, JSON | until deleted |
  * | cb:{app}:revoked | hash | user id → when he was revoked; `version` → a new name for every change | until unrevoked |
  * | cb:{app}:gateways | hash | gateway id → gateway with the hashes of its tokens, JSON; `:version` → a new name for every change | until deleted |
+ * | cb:{app}:mesh-nodes | hash | node id → whose it is and its key, JSON; `version` → a new name for every change | until removed; at most NODES_MAX |
+ * | cb:{app}:mesh-heard | hash | node id → how it was heard last, JSON | newest HEARD_MAX |
+ * | cb:{app}:mesh-heard-at | sorted set | node id by when it was heard last, ms | as mesh-heard |
  * | cb:{app}:device:<device key> | hash | user id → its owner, JSON | while registered |
  * | cb:{app}:incident:<id> | string | incident, JSON | open: none; closed: RETENTION_DAYS |
  * | cb:{app}:reports:<user id> | sorted set | report keys counted in, by the server's milliseconds, growing | RETENTION_DAYS after the last; newest REPORT_KEYS_PER_USER |
@@ -27,6 +31,7 @@ export const keys = {
   open: (appId: string) => `${tag(appId)}:open`,
   openIds: (appId: string) => `${tag(appId)}:open-ids`,
   history: (appId: string) => `${tag(appId)}:history`,
+  alertHistory: (appId: string) => `${tag(appId)}:alert-history`,
   userHistory: (appId: string, userId: string) => `${tag(appId)}:history:${userId}`,
   trail: (appId: string, incidentId: string) => `${tag(appId)}:trail:${incidentId}`,
   /** Without the incident's id, for a script that knows it. */
@@ -34,6 +39,9 @@ export const keys = {
   user: (appId: string, userId: string) => `${tag(appId)}:user:${userId}`,
   revoked: (appId: string) => `${tag(appId)}:revoked`,
   gateways: (appId: string) => `${tag(appId)}:gateways`,
+  meshNodes: (appId: string) => `${tag(appId)}:mesh-nodes`,
+  meshHeard: (appId: string) => `${tag(appId)}:mesh-heard`,
+  meshHeardAt: (appId: string) => `${tag(appId)}:mesh-heard-at`,
   device: (appId: string, deviceKey: string) => `${tag(appId)}:device:${deviceKey}`,
   incident: (appId: string, incidentId: string) => `${tag(appId)}:incident:${incidentId}`,
   reports: (appId: string, userId: string) => `${tag(appId)}:reports:${userId}`,

@@ -11,8 +11,8 @@ const KEYS_BEFORE = 3
 export function createPositionKeys(appId: string) {
   const numbers = new Map<string, number>()
   return {
-    argumentsOf({ userId, occurredAt, position }: TelemetryRecord): [number, string, string] {
-      if (!position) return [0, userId, '']
+    argumentsOf({ userId, occurredAt, position, isHistory }: TelemetryRecord): [number, string, string] {
+      if (!position || isHistory) return [0, userId, '']
       const key = keys.lastPosition(appId, userId)
       const number = numbers.get(key) ?? KEYS_BEFORE + numbers.size + 1
       numbers.set(key, number)

@@ -9,6 +9,7 @@ import { createRedisGateways } from './gateways.js'
 import { createRedisIncidents } from './incidents.js'
 import { keys } from './keys.js'
 import { createRedisLateTelemetry } from './late-telemetry.js'
+import { createRedisMesh } from './mesh.js'
 import { createRedisRevocations } from './revocations.js'
 import { createRedisTelemetry } from './telemetry.js'
 import { createRedisUsers } from './users.js'
@@ -53,6 +54,7 @@ export async function openRedisStore(options: {
     users: createRedisUsers(sos),
     revocations: createRedisRevocations(sos),
     gateways: createRedisGateways(sos),
+    mesh: createRedisMesh(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,

@@ -101,7 +101,7 @@ end
  * ARGV 1 records to keep  2 lifetime of a last position in seconds  3 key of a trail without its incident id
  *      4 trail points to keep  5 number of this batch  6 lifetime of the number in seconds
  *      then for each record, oldest first: the record, the number of its user's key ('0' for none), the user id,
- *      the trail point
+ *      the trail point, the last position that it may replace ('' for any, '-' for none): else it becomes none
  * Result the number of records appended, -1 when the batch is closed.
  */
 export const APPEND_TELEMETRY = `${TRAILS}
@@ -110,15 +110,15 @@ if last and string.sub(last, -1) == '-' then return -1 end
 local refusal = refusalOf(telemetryCommands, { { KEYS[1], 'stream' }, { KEYS[2], 'hash' } })
 if refusal then return refusal end
 redis.call('SET', KEYS[3], ARGV[5], 'EX', ARGV[6])
-for i = 7, #ARGV, 4 do
+for i = 7, #ARGV, 5 do
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'record', ARGV[i])
   local key = tonumber(ARGV[i + 1])
-  if key > 0 then
+  if key > 0 and (ARGV[i + 4] == '' or (redis.call('GET', KEYS[key]) or '-') == ARGV[i + 4]) then
     redis.call('SET', KEYS[key], ARGV[i], 'EX', ARGV[2])
     joinTrail(ARGV[i + 2], ARGV[i + 3])
   end
 end
-return (#ARGV - 6) / 4
+return (#ARGV - 6) / 5
 `
 
 /**
@@ -207,4 +207,46 @@ for i = 2, #KEYS do
   if i - 1 <= leaving then redis.call('HDEL', KEYS[i], ARGV[3]) else redis.call('HSET', KEYS[i], ARGV[3], ARGV[4]) end
 end
 return 1
+`
+
+/**
+ * Commits one change of what is known of a node, unless somebody else was faster.
+ *
+ * KEYS 1 the app's nodes (hash)
+ * ARGV 1 node id  2 the node as it was read, '' for none  3 the node to write, '' to remove it  4 field of the version
+ *      5 the new version  6 fields to have at most
+ * Result 1 committed, 0 the node is no longer the one that was read, 2 there is no room for it: nothing is written.
+ */
+export const COMMIT_NODE = `
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
+else
+  if ARGV[2] == '' and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return 2 end
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3], ARGV[4], ARGV[5])
+end
+return 1
+`
+
+/**
+ * Remembers nodes as heard, and forgets the ones heard longest ago above a number.
+ *
+ * KEYS 1 the nodes (hash)  2 when they were heard (sorted set)
+ * ARGV 1 nodes to keep, then for each node: its id, milliseconds, the node
+ * Result how many are kept.
+ */
+export const NOTE_HEARD = `${REFUSALS}
+local refusal = refusalOf({
+  { 'HSET', KEYS[1], '', '' }, { 'HDEL', KEYS[1], '' }, { 'ZADD', KEYS[2], '0', '' }, { 'ZPOPMIN', KEYS[2] },
+}, { { KEYS[1], 'hash' }, { KEYS[2], 'zset' } })
+if refusal then return refusal end
+for i = 2, #ARGV, 3 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
+  redis.call('ZADD', KEYS[2], ARGV[i + 1], ARGV[i])
+end
+while redis.call('ZCARD', KEYS[2]) > tonumber(ARGV[1]) do
+  redis.call('HDEL', KEYS[1], redis.call('ZPOPMIN', KEYS[2])[1])
+end
+return redis.call('ZCARD', KEYS[2])
 `

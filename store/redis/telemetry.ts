@@ -9,6 +9,8 @@ import { createPositionKeys } from './position-keys.js'
 interface Waiting {
   record: TelemetryRecord
   json: string
+  /** The last position for which it may become the last one; absent where any will do. */
+  mayReplace?: string
   resolve: () => void
   reject: (error: unknown) => void
 }
@@ -22,6 +24,18 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   let failures = 0
   let lastNumber = 0
   let batches = new Map<string, Waiting[]>()
+
+  function enqueue(record: TelemetryRecord, mayReplace?: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // Here and not in the batch: what cannot be written rejects alone.
+      const json = JSON.stringify(record)
+      if (batches.size === 0) setImmediate(flush)
+      const waiting = { record, json, resolve, reject, ...(mayReplace === undefined ? {} : { mayReplace }) }
+      const batch = batches.get(record.appId)
+      if (batch) batch.push(waiting)
+      else batches.set(record.appId, [waiting])
+    })
+  }
 
   function flush(): void {
     const full = batches
@@ -47,7 +61,11 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
 
   function appendBatch(appId: string, batch: Waiting[], attempt: WriteAttempt): Promise<number> {
     const positions = createPositionKeys(appId)
-    const records = batch.flatMap(({ record, json }) => [json, ...positions.argumentsOf(record)])
+    const records = batch.flatMap(({ record, json, mayReplace }) => [
+      json,
+      ...positions.argumentsOf(record),
+      mayReplace ?? ANY,
+    ])
     const allKeys = [
       keys.telemetry(appId),
       keys.openIds(appId),
@@ -68,15 +86,14 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   }
 
   return {
-    append(record) {
-      return new Promise((resolve, reject) => {
-        // Here and not in the batch: what cannot be written rejects alone.
-        const json = JSON.stringify(record)
-        if (batches.size === 0) setImmediate(flush)
-        const batch = batches.get(record.appId)
-        if (batch) batch.push({ record, json, resolve, reject })
-        else batches.set(record.appId, [{ record, json, resolve, reject }])
-      })
+    async append(record, mayBeLast) {
+      if (!mayBeLast || !record.position || record.isHistory) return enqueue(record)
+      const last = await redis.get(keys.lastPosition(record.appId, record.userId))
+      const verdict = mayBeLast(last === null ? null : (JSON.parse(last) as TelemetryRecord))
+      if (verdict === 'repeat') return
+      if (verdict === 'history') return enqueue({ ...record, isHistory: true })
+      // Whoever was faster keeps his position: it is as new as this one.
+      return enqueue(record, last ?? NONE)
     },
     async readLastPosition({ appId, userId }) {
       const json = await redis.get(keys.lastPosition(appId, userId))
@@ -106,3 +123,6 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
 // Redis serves nobody else while a script runs: 500 records keep it for about 3 ms.
 const BATCH_MAX = 500
 const SCAN_COUNT = 500
+/** Of a record that may replace whatever is the last position, and of one that may be the first; neither is JSON. */
+const ANY = ''
+const NONE = '-'
