@@ -2,7 +2,13 @@ import { chmodSync, existsSync, readFileSync, watchFile, unwatchFile, writeFileS
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../ops/log.js'
-import { APP_ID_LENGTH_MAX, SECRETS_MAX } from './app-limits.js'
+import {
+  APP_ID_LENGTH_MAX,
+  CHANNEL_KEY_BYTES_MAX,
+  CHANNELS_MAX,
+  SECRETS_MAX,
+  WORDS_MAX,
+} from './app-limits.js'
 
 /** One app as a principal's hash is checked against it. */
 export interface App {
@@ -10,19 +16,8 @@ export interface App {
   /** One secret, or two while rotating. */
   secrets: string[]
   disabled: boolean
+  /** How its radio mesh speaks. */
   mesh?: AppMesh | undefined
-}
-
-/** What the app's radio mesh uses; docs/gateways.md. */
-export interface AppMesh {
-  /** Channels whose packets the broker is to decrypt; keys in base64, of 0 to 32 bytes. */
-  channels?: { name: string; key: string }[] | undefined
-  /** Private ports of EIXAM packets. */
-  sosPorts?: number[] | undefined
-  telemetryPorts?: number[] | undefined
-  /** What calls for help in a text, and which detection sensors do; both instead of the usual ones. */
-  sosWords?: string[] | undefined
-  sosSensors?: string[] | undefined
 }
 
 export interface AppRegistry {
@@ -96,32 +91,33 @@ export function readAppsFile(file: string): Map<string, App> {
 
 export const DEMO_APP_ID = 'demo-app'
 
-/** Every one may be tried for a packet that none fits. */
-const MESH_CHANNELS_MAX = 32
+const base64 = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/, 'is no Base64')
+  .transform((text) => Buffer.from(text, 'base64'))
+  .refine((key) => key.length <= CHANNEL_KEY_BYTES_MAX, 'a channel key has at most 32 bytes')
 
-const meshPort = z
-  .number()
-  .int()
-  .min(256, 'a private port is 256 to 511')
-  .max(511, 'a private port is 256 to 511')
+const words = z.array(z.string().trim().min(1).max(40)).max(WORDS_MAX)
+
+/** What is absent is as the mesh has it by default; see docs/mesh.md. */
 const appMesh = z.strictObject({
   channels: z
-    .array(
-      z.strictObject({
-        name: z.string().max(32),
-        // Its message names no value: this is a secret.
-        key: z
-          .base64('a channel key is base64')
-          .refine((key) => Buffer.from(key, 'base64').length <= 32, 'a channel key has at most 32 bytes'),
-      }),
+    .array(z.strictObject({ name: z.string().max(32), key: base64 }))
+    .max(CHANNELS_MAX, 'at most 16 channels: a packet is tried with each')
+    .default([]),
+  sosWords: words.optional(),
+  sosSensors: words.optional(),
+  /** Port numbers of EIXAM packets, and which ones they are. */
+  ports: z
+    .record(
+      z.string().regex(/^(25[6-9]|2[6-9]\d|[34]\d\d|50\d|51[01])$/, 'is a port from 256 to 511'),
+      z.enum(['sos', 'tel']),
     )
-    .max(MESH_CHANNELS_MAX)
-    .optional(),
-  sosPorts: z.array(meshPort).optional(),
-  telemetryPorts: z.array(meshPort).optional(),
-  sosWords: z.array(z.string().min(1)).optional(),
-  sosSensors: z.array(z.string().min(1)).optional(),
+    .default({}),
+  cancelCloses: z.boolean().default(false),
 })
+
+export type AppMesh = z.infer<typeof appMesh>
 
 // Strict, because a mistyped "disabled" would leave the door open.
 const appsFile = z.strictObject({

@@ -58,13 +58,13 @@ An app with a radio mesh may add \`mesh\`, all of it optional; [gateways.md](gat
 \`\`\`json
 {
   "channels": [{ "name": "Rescue", "key": "<base64>" }],
-  "sosPorts": [256],
-  "telemetryPorts": [257],
+  "ports": { "256": "sos", "257": "tel" },
   "sosWords": ["SOS", "#SOS", "🆘"],
   "sosSensors": ["SOS", "PANIC", "MANDOWN"]
 }
 \`\`\`
 
-\`channels\`: keys for packets that gateways send encrypted; \`AQ==\` is the public default key. \`sosPorts\` and
-\`telemetryPorts\` (256 to 511): where wearables send EIXAM packets. \`sosWords\` and \`sosSensors\` replace the defaults, which are those shown.
+\`channels\`: keys for packets that gateways send encrypted; \`AQ==\` is the public default key. \`ports\` (256 to
+511): where wearables send EIXAM packets, and which ones. \`sosWords\` and \`sosSensors\` replace the defaults, which are
+those shown. \`"cancelCloses": true\` lets a cancel from the mesh close the incident; by default it is only recorded.
 `

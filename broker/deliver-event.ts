@@ -22,6 +22,7 @@ export function createEventDelivery(options: {
   const waiting = new Map<string, (written: Promise<unknown>) => void>()
 
   function deliver(event: LifecycleEvent): void {
+    if (event.type === 'cancel-heard') return // for those who respond; a phone knows no such event
     const written: Promise<void>[] = []
     // Every node sees every event, and most have no session of its user: a form is written when somebody wants it.
     const copies: Partial<Record<IdForm, string>> = {}

@@ -15,7 +15,6 @@ import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import type { Handler } from '../handlers/handler.js'
 import { isCallForHelp } from '../handlers/mesh/call-for-help.js'
-import { createCountingIntake } from '../handlers/mesh/counting-intake.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
@@ -37,7 +36,6 @@ import { createDoor } from './door/door.js'
 import { createEngine } from './engine.js'
 import { gatewayEndpoint } from './gateway-endpoint.js'
 import { createGatewayPart } from './gateway-part.js'
-import { createMeshSettings } from './mesh-settings.js'
 import { createAdmission } from './gate/admission.js'
 import { createReadingTurns } from './gate/reading-turns.js'
 import { createEnginePersistence } from './engine-persistence.js'
@@ -45,6 +43,7 @@ import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
 import type { GatewaySession, Session } from './sessions.js'
+import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
 import { blame, named, SettingError } from './setting-error.js'
 
 /** What runs once everything is open. */
@@ -117,12 +116,14 @@ async function openEverything(
   closers.push(() => gateways.stop())
   const gatewaySessions = createGatewaySessions(config.gateways)
   const learnAlias = createAliasLearner(store.users)
-  const takeSos = createSosTaker({
+  const takePhoneSos = createSosTaker({
     incidents: store.incidents,
     users: store.users,
     relayLimit: createRelayLimit(config.relayedPeoplePerHour),
     learnAlias,
   })
+  const owners = createMeshOwners(store, takePhoneSos)
+  const { takeSos } = owners
   const path = redis
     ? createRedisPath({ store: redis, takeSos, appIds: () => apps.appIds(), config, log, metrics })
     : createEmbeddedPath(store)
@@ -136,8 +137,19 @@ async function openEverything(
     sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
     telemetry: ((message) => admission.around(() => takeTelemetry(message))) satisfies Handler,
   }
-  const meshSettingsOf = createMeshSettings(apps)
-  const mesh = createCountingIntake({ settingsOf: meshSettingsOf, log, metrics })
+  const mesh = createMesh({
+    owners,
+    store,
+    path,
+    sos: handlers.sos,
+    around: admission.around,
+    apps,
+    storeTimeoutMs: config.storeTimeoutMs,
+    log,
+    metrics,
+  })
+  mesh.heard.start()
+  closers.push(() => mesh.heard.stop())
   const engine = await createEngine({
     login,
     handlers,
@@ -145,9 +157,9 @@ async function openEverything(
     gateways: createGatewayPart({
       login: createGatewayLogin({ apps, throttle, gateways }),
       sessions: gatewaySessions,
-      intake: { take: (...publication) => admission.around(() => mesh.take(...publication)) },
+      intake: mesh.intake,
       isCallForHelp: ({ appId }, topicName, payload) =>
-        isCallForHelp(topicName, payload, meshSettingsOf(appId)),
+        isCallForHelp(topicName, payload, settingsOf(apps.find(appId))),
       rate: config.gateways.rate,
       burst: config.gateways.burst,
       subscriptionsMax: config.sessions.subscriptionsMax,
@@ -196,6 +208,7 @@ async function openEverything(
     gateways,
     gatewaySessionsOf: (name) => gatewaySessions.of(name).map(describeGatewaySession),
     gatewayEndpointFor: (hostName) => gatewayEndpoint(config.gateways.address, hostName, openPorts),
+    mesh,
     clock,
     corsOrigins: config.corsOrigins,
     log,

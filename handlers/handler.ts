@@ -1,12 +1,16 @@
 import type { Incident } from '../store/store.js'
+import type { JournaledSos } from '../store/journal/journal.js'
 import type { User } from '../store/user.js'
 
 /** One message of a user, whichever way it came. */
 export interface Message {
   user: User
   payload: Buffer
-  /** How it came: what is right for a phone that waits for an answer is wrong for one that does not. */
-  way: 'mqtt' | 'http'
+  /**
+   * How it came: what is right for a phone that waits for an answer is wrong for one that does not. What came by `mesh`
+   * is JSON of our own, a MeshCall.
+   */
+  way: JournaledSos['way']
 }
 
 /**

@@ -1,4 +1,13 @@
-import type { Change, Incident, LifecycleEvent, Relayer, SosReport, UserState } from '../store/store.js'
+import type {
+  CancelHeard,
+  Change,
+  Incident,
+  LifecycleEvent,
+  Relayer,
+  SosReport,
+  UnattributedSender,
+  UserState,
+} from '../store/store.js'
 import type { User } from '../store/user.js'
 
 /**
@@ -26,6 +35,10 @@ export interface ReportWay {
   relayer?: Relayer
   /** A time that was counted in before may open a new incident after a closed one. */
   mayReopen: boolean
+  /** One more key by which it is known again, whatever its report key says. */
+  copyKey?: string
+  /** Nobody knows whose it is; the owner stands for who sent it. */
+  unattributed?: UnattributedSender
 }
 
 /**
@@ -35,16 +48,17 @@ export interface ReportWay {
 export function reportKeysOf(
   { reportKey }: SosReport,
   { eventId }: Stamp,
-  { mayReopen }: ReportWay,
+  { mayReopen, copyKey }: ReportWay,
 ): string[] {
   const message = `message ${eventId}`
+  if (copyKey !== undefined && reportKey !== undefined) return [reportKey, copyKey]
   if (reportKey === undefined) return [message]
   return mayReopen ? [reportKey, message] : [reportKey]
 }
 
 /** A report opens an incident or updates the open one. One that was counted in before changes nothing. */
 export function report(owner: User, report: SosReport, stamp: Stamp, way: ReportWay) {
-  const { relayer, mayReopen } = way
+  const { relayer, mayReopen, unattributed } = way
   const reportKeys = reportKeysOf(report, stamp, way)
   return ({ openIncident, counted }: UserState): Change<ReportOutcome> => {
     const isSameTime = report.reportKey !== undefined && counted.has(report.reportKey)
@@ -65,6 +79,7 @@ export function report(owner: User, report: SosReport, stamp: Stamp, way: Report
       ...(relayer ? { openedBy: relayer } : {}),
       relayedBy: [],
       isOwnReported: false,
+      ...(unattributed ? { unattributed } : {}),
     }
     const incident: Incident = {
       ...before,
@@ -77,7 +92,12 @@ export function report(owner: User, report: SosReport, stamp: Stamp, way: Report
     }
     return {
       incident,
-      event: { ...eventOf(incident, 'processed', stamp), report, ...(relayer ? { relayedBy: relayer } : {}) },
+      event: {
+        ...eventOf(incident, 'processed', stamp),
+        report,
+        ...(relayer ? { relayedBy: relayer } : {}),
+        ...(unattributed ? { unattributed } : {}),
+      },
       ...(report.position ? { trailPoint: { occurredAt: report.timestamp, position: report.position } } : {}),
       reportKeys,
       result: { is: openIncident ? 'updated' : 'opened', incident },
@@ -124,6 +144,25 @@ export function acknowledge(
     const incident = moveTo(openIncident, 'acknowledged', stamp)
     const event = { ...eventOf(incident, 'acknowledged', stamp), ...reason }
     return { incident, event, result: { is: 'acknowledged', incident } }
+  }
+}
+
+export type NoteOutcome = { is: 'noted' | 'repeat'; incident: Incident } | { is: 'none-open' }
+
+/** A cancel that was only heard stands in the story of the open incident, and changes no state. */
+export function noteCancel(stamp: Stamp, cancelHeard: CancelHeard, keys: readonly string[]) {
+  return ({ openIncident, counted }: UserState): Change<NoteOutcome> => {
+    if (!openIncident) return { result: { is: 'none-open' } }
+    if (keys.some((key) => counted.has(key))) return { result: { is: 'repeat', incident: openIncident } }
+    const now = stamp.now.toISOString()
+    const incident = { ...openIncident, version: openIncident.version + 1, updatedAt: now, cancelHeard }
+    const { unattributed } = incident
+    const event = {
+      ...eventOf(incident, 'cancel-heard', stamp),
+      cancelHeard,
+      ...(unattributed ? { unattributed } : {}),
+    }
+    return { incident, event, reportKeys: [...keys], result: { is: 'noted', incident } }
   }
 }
 

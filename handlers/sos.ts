@@ -73,6 +73,7 @@ export function createSosTaker({ incidents, users, relayLimit, learnAlias }: Sos
 
 /** What the report is if it turns out to be the sender's first: for an answer before the store has it. */
 export function foreseeIncident({ user, payload, way }: Message, stamp: Stamp) {
+  if (way === 'mesh') return null // nobody waits for an answer
   const { report } = readSosReport(payload, stamp.now)
   const rule = reportRule(user, report, stamp, wayOf(way, undefined))
   return rule({ openIncident: null, counted: new Set() }).result.incident

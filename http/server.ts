@@ -16,7 +16,12 @@ import { eventRoutes } from './backend/events.js'
 import type { EventBell } from './backend/events.js'
 import { backendGatewayRoutes } from './backend/gateways.js'
 import type { GatewaySessionView } from './backend/gateways.js'
+import { backendAlertRoutes } from './backend/alerts.js'
 import { backendIncidentRoutes } from './backend/incidents.js'
+import { meshStatusRoutes } from './backend/mesh-status.js'
+import type { MeshStatusOptions } from './backend/mesh-status.js'
+import { nodeRoutes } from './backend/nodes.js'
+import type { NodeRouteOptions } from './backend/nodes.js'
 import { backendRevocationRoutes } from './backend/revocations.js'
 import { backendUserRoutes } from './backend/users.js'
 import { serveDescription } from './description.js'
@@ -50,6 +55,7 @@ export interface HttpOptions {
   gatewaySessionsOf: (name: GatewayName) => GatewaySessionView[]
   /** Where nodes reach the broker, when a backend asked for it under this host name. */
   gatewayEndpointFor: (hostName: string) => GatewayEndpoint
+  mesh: MeshStatusOptions & Omit<NodeRouteOptions, 'users'>
   clock: Clock
   /** Origins that browsers may call from; empty: none. */
   corsOrigins: string[]
@@ -97,10 +103,13 @@ function sdkRoutes({ store, login, addressOf, handlers, actions, whenDelivered, 
 }
 
 function backendRoutes(options: HttpOptions) {
-  const { store, backendLogin, addressOf, actions, bell, revokedUsers } = options
+  const { store, backendLogin, addressOf, actions, bell, revokedUsers, mesh } = options
   return async (app: FastifyInstance) => {
     requireBackend(app, backendLogin, addressOf)
     await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
+    await app.register(backendAlertRoutes({ incidents: store.incidents, actions }))
+    await app.register(nodeRoutes({ ...mesh, users: store.users }))
+    await app.register(meshStatusRoutes(mesh))
     await app.register(backendUserRoutes(options))
     await app.register(backendRevocationRoutes(revokedUsers))
     await app.register(

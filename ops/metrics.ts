@@ -40,6 +40,9 @@ export function createMetrics() {
       'kind',
       'note',
     ]),
+    meshMessages: counter('mesh_messages_total', 'Publications of gateways and messages in them by outcome', [
+      'outcome',
+    ]),
     subscriptions: counter('subscriptions_total', 'Topic filters by outcome', ['outcome']),
     requests: counter('http_requests_total', 'HTTP requests by route and status', ['route', 'status']),
     eventsDelivered: counter('events_delivered_total', 'Lifecycle events handed to sessions', ['type']),

@@ -48,7 +48,7 @@ export function createSosKeys(): SosKeys {
   }
 }
 
-function packetKey(nodeNumber: number, packetId: number): string {
+export function packetKey(nodeNumber: number, packetId: number): string {
   return `mesh ${nodeIdOf(nodeNumber)} ${packetId.toString(16).padStart(8, '0')}`
 }
 

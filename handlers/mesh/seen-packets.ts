@@ -4,6 +4,8 @@ export interface SeenPackets {
    * Seeing a key again does not make it younger.
    */
   see(appId: string, key: string, now: number): number
+  /** Whether it would not be new. */
+  knows(appId: string, key: string, now: number): boolean
   /** What could not be dealt with counts as never seen, so that the next copy does. */
   forget(appId: string, key: string): void
   readonly size: number
@@ -59,6 +61,11 @@ export function createSeenPackets({ keepMs = KEEP_MS, packetsMax = PACKETS_MAX }
       if (!app.young.has(key)) size++
       app.young.set(key, now)
       return now
+    },
+    knows(appId, key, now) {
+      const app = apps.get(appId)
+      const seenAt = app?.young.get(key) ?? app?.old.get(key)
+      return seenAt !== undefined && now - seenAt < keepMs
     },
     forget(appId, key) {
       const app = apps.get(appId)

@@ -7,7 +7,7 @@ import { pageQuery, paginate, pagination, text } from '../fields.js'
 import { incidentBody, viewIncident } from '../incident-view.js'
 
 const person = z.object({ userId: z.uuid(), externalUserId: z.string() })
-const backendIncident = incidentBody.extend({
+export const backendIncident = incidentBody.extend({
   user: person,
   updatedAt: z.string(),
   reports: z.number().int(),
@@ -16,15 +16,17 @@ const backendIncident = incidentBody.extend({
   relayedBy: z.array(person),
   fields: z.record(z.string(), z.unknown()).optional(),
   raw: z.string().optional(),
+  cancelHeard: z.record(z.string(), z.unknown()).optional(),
+  unattributed: z.record(z.string(), z.unknown()).optional(),
 })
-const point = z.object({
+export const point = z.object({
   occurredAt: z.string(),
   latitude: z.number(),
   longitude: z.number(),
   altitude: z.number().optional(),
 })
 const byId = z.object({ id: z.string() })
-const byWhom = z.object({ by: text(128).optional(), note: text(1_000).optional() }).nullish()
+export const byWhom = z.object({ by: text(128).optional(), note: text(1_000).optional() }).nullish()
 const oneIncident = z.object({ incident: backendIncident })
 
 /** An app's incidents for the partner's own server. */
@@ -110,12 +112,22 @@ export function backendIncidentRoutes(options: {
   }
 }
 
-function whom(body: z.infer<typeof byWhom>): { by: string; note?: string } {
+export function whom(body: z.infer<typeof byWhom>): { by: string; note?: string } {
   return { by: body?.by ?? 'backend', ...(body?.note === undefined ? {} : { note: body.note }) }
 }
 
 export function view(incident: Incident): z.infer<typeof backendIncident> {
-  const { userId, externalUserId, updatedAt, reports, openedBy, relayedBy, report } = incident
+  const {
+    userId,
+    externalUserId,
+    updatedAt,
+    reports,
+    openedBy,
+    relayedBy,
+    report,
+    cancelHeard,
+    unattributed,
+  } = incident
   return {
     ...viewIncident(incident),
     user: { userId, externalUserId },
@@ -126,5 +138,7 @@ export function view(incident: Incident): z.infer<typeof backendIncident> {
     relayedBy,
     ...(report.fields ? { fields: report.fields } : {}),
     ...(report.raw === undefined ? {} : { raw: report.raw }),
+    ...(cancelHeard ? { cancelHeard: { ...cancelHeard } } : {}),
+    ...(unattributed ? { unattributed: { ...unattributed } } : {}),
   }
 }

@@ -12,7 +12,7 @@ import type { RawClient } from './raw-client.js'
 export const MESH_APPS = [
   {
     ...APPS[0],
-    mesh: { channels: [{ name: 'LongFast', key: 'AQ==' }], sosPorts: [256], telemetryPorts: [257] },
+    mesh: { channels: [{ name: 'LongFast', key: 'AQ==' }], ports: { 256: 'sos', 257: 'tel' } },
   },
   APPS[1],
 ]
