@@ -9,6 +9,7 @@ export function createEmbeddedMesh(root: RootDatabase): MeshStore {
   const nodes: Database<MeshNode, string[]> = root.openDB({ name: 'mesh-nodes', encoding: 'json' }) // appId, nodeId
   const heard: Database<HeardNode, string[]> = root.openDB({ name: 'mesh-heard', encoding: 'json' }) // appId, nodeId
   const versions = new Map<string, string>()
+  const counts = new Map<string, number>()
   const of = (appId: string) => ({ start: [appId], end: [appId, '\uffff'] })
 
   return {
@@ -17,9 +18,11 @@ export function createEmbeddedMesh(root: RootDatabase): MeshStore {
         const key = [appId, nodeId]
         const before = nodes.get(key)
         const after = decide(before ?? {})
-        if (after === null) nodes.remove(key)
-        else if (!before && nodes.getKeysCount(of(appId)) >= NODES_MAX) return false
-        else nodes.put(key, after)
+        const count = counts.get(appId) ?? nodes.getKeysCount(of(appId))
+        if (after && !before && count >= NODES_MAX) return false
+        counts.set(appId, count + (after ? 1 : 0) - (before ? 1 : 0))
+        if (after) nodes.put(key, after)
+        else nodes.remove(key)
         return true
       })
       const [isTaken] = await durable(work)
