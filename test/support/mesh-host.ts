@@ -34,6 +34,8 @@ export interface MeshHost {
   metrics: Metrics
   /** What a gateway publishes. */
   send(gatewayId: string, topic: string, payload: Buffer | string, arrivedAtMs: number): Promise<void>
+  /** Reads the apps file, `mesh-apps.json` in the directory, again. */
+  reloadApps(): void
   /** As the broker stops. */
   stop(): Promise<void>
 }
@@ -98,6 +100,7 @@ export async function openMeshHost(t: Test, options: MeshHostOptions = {}): Prom
     metrics,
     send: (gatewayId, topic, payload, arrivedAtMs) =>
       mesh.intake.take({ appId: 'demo-app', gatewayId }, topic, Buffer.from(payload), arrivedAtMs),
+    reloadApps: apps.reload,
     stop,
   }
 }
