@@ -25,9 +25,13 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): { cert: Buffer
   return { cert, key }
 }
 
+export function expiresAt(cert: Buffer): Date {
+  return new Date(new X509Certificate(cert).validTo)
+}
+
 /** Days until the certificate expires; negative when it has. */
 export function daysLeft(cert: Buffer, now: Date): number {
-  return Math.floor((Date.parse(new X509Certificate(cert).validTo) - now.getTime()) / MS_PER_DAY)
+  return Math.floor((expiresAt(cert).getTime() - now.getTime()) / MS_PER_DAY)
 }
 
 const MS_PER_DAY = 86_400_000

@@ -128,6 +128,11 @@ export const SETTINGS = {
     '268435456',
     'Telemetry that the journal holds while Redis is away, in bytes; beyond it the oldest goes, counted. About 700,000 positions: half a minute of the fastest node, hours of a usual one. An SOS always fits.',
   ),
+  DRAIN_SECONDS: setting(
+    whole(0, 300),
+    '5',
+    'How long more than a hundred sessions take to leave after SIGTERM, in waves, so that the other nodes are not met by all at once. With this the broker has stopped within 10 s, before a container engine kills it; give that 5 s more than this. `0`: all at once.',
+  ),
   LOG_LEVEL: setting(
     z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`),
     'info',
@@ -326,6 +331,7 @@ function assemble(values: Values) {
     redisUrl: values.REDIS_URL as string | undefined,
     storeTimeoutMs: values.STORE_TIMEOUT_MS,
     journal: { telemetryBytesMax: values.JOURNAL_TELEMETRY_BYTES_MAX },
+    drainMs: values.DRAIN_SECONDS * 1_000,
     logLevel: values.LOG_LEVEL,
     gate: {
       connectBytesMax: values.CONNECT_BYTES_MAX,

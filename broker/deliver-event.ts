@@ -26,7 +26,9 @@ export function createEventDelivery(options: {
     const written: Promise<void>[] = []
     // Every node sees every event, and most have no session of its user: a form is written when somebody wants it.
     const copies: Partial<Record<IdForm, string>> = {}
+    const sessionIds: string[] = []
     for (const session of sessions.of(event)) {
+      if (session.filters.size > 0) sessionIds.push(session.sessionId)
       for (const [topicFilter, form] of session.filters) {
         if (session.gate.backlogBytes + session.unwrittenBytes > backlogBytesMax) {
           endSlowReader(session)
@@ -35,8 +37,12 @@ export function createEventDelivery(options: {
         written.push(session.publish(topicFilter, (copies[form] ??= encodeWireEvent(event, form))))
         metrics.eventsDelivered.inc({ type: event.type })
       }
-      const { eventId, incidentId, type } = event
-      log.debug({ sessionId: session.sessionId, eventId, incidentId, type }, 'event delivered')
+    }
+    if (sessionIds.length > 0) {
+      const { appId, userId, eventId, incidentId, type } = event
+      const lagMs = Math.max(0, Date.now() - Date.parse(event.at))
+      metrics.eventLagSeconds.observe({ type }, lagMs / 1000)
+      log.info({ appId, userId, eventId, incidentId, type, lagMs, sessionIds }, 'event delivered')
     }
     const allWritten = Promise.all(written)
     recent.set(event.eventId, allWritten)

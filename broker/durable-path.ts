@@ -24,20 +24,23 @@ export interface DurablePath {
   /** For whoever reads or changes an incident: first what the journal holds of the user is brought to the store. */
   incidents: IncidentStore
   health(): Promise<Health>
+  /** How many apps have a store that takes no writes now. */
+  awayApps(): number
   /** Begins to bring what an earlier run left. */
   start(): void
   stop(): Promise<void>
 }
 
 /** The embedded store is itself on this machine's disk: a journal beside it would share its fate. */
-export function createEmbeddedPath(store: Store): DurablePath {
+export function createEmbeddedPath(store: Store, { storeTimeoutMs }: Config): DurablePath {
   return {
     telemetry: store.telemetry,
     incidents: store.incidents,
     async health() {
-      await store.ping()
+      await within(storeTimeoutMs, store.probe('readiness'))
       return { status: 'ready', reasons: [(await store.durability()).explanation] }
     },
+    awayApps: () => 0,
     start() {},
     async stop() {},
   }
@@ -65,6 +68,7 @@ export function createRedisPath(options: {
         await within(storeTimeoutMs, store.ping())
         return { status: 'degraded', reasons: [missing, (await store.durability()).explanation] }
       },
+      awayApps: () => 0,
       start() {},
       async stop() {},
     }
@@ -89,6 +93,9 @@ export function createRedisPath(options: {
     sos: journal.sos.depth,
     telemetry: journal.telemetry.depth,
     oldestSosAt: journal.oldestSosAt,
+    sosBytes: journal.sos.bytes,
+    telemetryBytes: journal.telemetry.bytes,
+    telemetrySince: journal.telemetrySince,
   }))
   const onJournaled = (kind: 'sos' | 'telemetry', appId: string) => {
     metrics.journaled.inc({ kind })
@@ -118,6 +125,7 @@ export function createRedisPath(options: {
       },
     },
     health: () => readHealth({ store, journal, availability, appIds, storeTimeoutMs }),
+    awayApps: () => availability.away().length,
     start: () => replay.wake(),
     async stop() {
       availability.stop()

@@ -22,6 +22,7 @@ import { createSessionKeeper } from './keep-session.js'
 import type { GatewaySession, Session, Sessions } from './sessions.js'
 import { createPublishTaker } from './take-publish.js'
 import type { Publication } from './take-publish.js'
+import { leaveInWaves } from './waves.js'
 
 export interface EngineOptions {
   login: Login
@@ -41,8 +42,8 @@ export interface Engine {
   takeAbandoned(gate: Gate, packet: PublishPacket): void
   /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user or gateway revoked. */
   endRefusedSessions(): void
-  /** Ends every session, with DISCONNECT 0x8B, after what is under way has been answered. */
-  stop(): Promise<void>
+  /** Ends every session within drainMs, with DISCONNECT 0x8B, after what is under way has been answered. */
+  stop(drainMs: number): Promise<void>
 }
 
 /** The only place that knows Aedes: its hooks on one side, login and handlers on the other. */
@@ -237,13 +238,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         gate.closeWith({ code: REASON.administrativeAction, text: ENDED_LOGINS[why] })
       }
     },
-    async stop() {
+    async stop(drainMs) {
       isStopping = true
       const open = [...sessions.all(), ...gateways.sessions.all()]
       const closed = open.map(
         ({ gate }) => new Promise<void>((resolve) => gate.once('close', () => resolve())),
       )
-      for (const { gate } of open) gate.closeWith({ code: REASON.serverShuttingDown })
+      await leaveInWaves(open, drainMs, (wave, left) => {
+        log.info({ count: wave.length, left }, 'sessions are told to leave')
+        for (const { gate } of wave) gate.closeWith({ code: REASON.serverShuttingDown })
+      })
       await Promise.all(closed)
       while (underWay.size > 0) await Promise.all(underWay)
       await new Promise<void>((resolve) => aedes.close(() => resolve()))

@@ -45,6 +45,7 @@ export function createListeners(options: ListenersOptions) {
   const { host, ports, certificate, limits, door, log, metrics } = options
   const tls = { ...certificate, minVersion: 'TLSv1.2' as const, handshakeTimeout: limits.connectTimeoutMs }
   const gates = new Set<Gate>()
+  const opened = new Set<keyof OpenPorts>()
   const nextSessionId = createSessionIds()
 
   function open(wire: Duplex, transport: Transport, { source, since, visit }: Upgrade): Gate {
@@ -59,6 +60,8 @@ export function createListeners(options: ListenersOptions) {
       turns: options.turns,
       onConnect(gate) {
         visit.passed()
+        metrics.connections.dec({ transport, version: versionOf(null) })
+        metrics.connections.inc({ transport, version: versionOf(gate) })
         options.onConnect(gate)
       },
       onAbandoned: options.onAbandoned,
@@ -69,16 +72,18 @@ export function createListeners(options: ListenersOptions) {
           'telemetry of a lost connection dropped: too much waits',
         )
       },
+      onAcknowledged: (isPaced, afterMs) =>
+        metrics.pubackSeconds.observe({ kind: isPaced ? 'telemetry' : 'sos' }, afterMs / 1000),
       onViolation: ({ sessionId, origin }, { clause, message }) => {
         metrics.violations.inc({ clause })
         log.warn({ sessionId, ...origin, clause, reason: message }, 'connection ended: protocol violated')
       },
     })
     gates.add(gate)
-    metrics.connections.inc({ transport })
+    metrics.connections.inc({ transport, version: versionOf(null) })
     gate.once('close', () => {
       gates.delete(gate)
-      metrics.connections.dec({ transport })
+      metrics.connections.dec({ transport, version: versionOf(gate) })
     })
     return gate
   }
@@ -143,14 +148,17 @@ export function createListeners(options: ListenersOptions) {
   return {
     /** @throws with the variable and the reason when a port cannot be opened. */
     async start(): Promise<OpenPorts> {
-      const opened: OpenPorts = {}
+      const open: OpenPorts = {}
       for (const name of ['mqtt', 'mqtts', 'http', 'https'] as const) {
         const port = ports[name]
-        if (port !== null)
-          opened[name] = await listen(servers[name], host, port, `${name.toUpperCase()}_PORT`)
+        if (port === null) continue
+        open[name] = await listen(servers[name], host, port, `${name.toUpperCase()}_PORT`)
+        opened.add(name)
       }
-      return opened
+      return open
     },
+    /** Ports that were opened and are not open any more. */
+    closed: () => [...opened].filter((name) => !servers[name].listening),
     /** Takes no new connections from here on. */
     stopAccepting(): void {
       for (const server of Object.values(servers)) server.close()
@@ -181,6 +189,11 @@ export async function listen(server: Server, host: string, port: number, variabl
     server.listen({ host, port, backlog: BACKLOG }, resolve)
   })
   return (server.address() as AddressInfo).port
+}
+
+/** As the specification calls it; none before CONNECT. */
+function versionOf(gate: Gate | null): string {
+  return gate?.connect ? { 3: '3.1', 4: '3.1.1', 5: '5.0' }[gate.connect.version] : 'none'
 }
 
 /** Never the same twice, in this process or another: in Redis one names a QoS 2 handshake. */

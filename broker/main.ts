@@ -1,4 +1,5 @@
 import { createLog } from '../ops/log.js'
+import { createMetrics } from '../ops/metrics.js'
 import type { Log } from '../ops/log.js'
 import { ConfigError, readConfig } from './config.js'
 import type { Config } from './config.js'
@@ -11,7 +12,9 @@ import { welcome } from './welcome.js'
 async function main(): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   const config = readConfigOrExit(isTerminal)
-  const { log, flush, written } = createLog({ level: config.logLevel, isTerminal })
+  const metrics = createMetrics()
+  const onSuppressed = (level: string) => metrics.logLinesSuppressed.inc({ level })
+  const { log, flush, written } = createLog({ level: config.logLevel, isTerminal, onSuppressed })
   process.on('exit', flush)
   // A mistake of ours: nothing may go on as if it had not happened. The container starts us again.
   process.on('uncaughtException', (error) => {
@@ -20,8 +23,8 @@ async function main(): Promise<void> {
   })
 
   // Before the start, which may take long: as the first process of a container we would not hear them at all.
-  const starting = startService(config, log)
-  stopOnSignals(starting, log, written)
+  const starting = startService(config, log, metrics)
+  stopOnSignals(starting, config.drainMs, log, written)
   const service = await starting.catch(async (error: Error) => {
     if (error instanceof SettingError) log.fatal(error.message)
     else log.fatal({ err: error }, 'the broker could not start')
@@ -34,16 +37,24 @@ async function main(): Promise<void> {
   if (isTerminal) process.stdout.write(welcome(service, config))
 }
 
-function stopOnSignals(starting: Promise<Service>, log: Log, written: () => Promise<unknown>): void {
+function stopOnSignals(
+  starting: Promise<Service>,
+  drainMs: number,
+  log: Log,
+  written: () => Promise<unknown>,
+): void {
   let isStopping = false
   const stop = async (signal: string) => {
     if (isStopping) return
     isStopping = true
     log.info({ signal }, 'stopping')
-    const limit = setTimeout(() => {
-      log.error('not everything could be closed in time')
-      process.exit(1)
-    }, STOP_LIMIT_MS)
+    const limit = setTimeout(
+      () => {
+        log.error('not everything could be closed in time')
+        process.exit(1)
+      },
+      Math.max(STOP_LIMIT_MS, drainMs + LAST_WAVE_LIMIT_MS),
+    )
     const service = await starting.catch(() => null)
     if (!service) return // the failed start ends the process itself
     await service.stop()
@@ -70,5 +81,7 @@ function readConfigOrExit(isTerminal: boolean): Config {
 
 /** Container engines kill after 10 s; what was acknowledged is stored already. */
 const STOP_LIMIT_MS = 9_500
+/** What the last wave needs for its answers. */
+const LAST_WAVE_LIMIT_MS = 4_500
 
 void main()

@@ -21,17 +21,17 @@ import { createSosTaker } from '../handlers/sos.js'
 import { createTelemetryHandler } from '../handlers/telemetry.js'
 import { createHttpApp } from '../http/server.js'
 import { createAdminServer } from '../ops/admin.js'
-import type { Health } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
 import { createMetrics } from '../ops/metrics.js'
+import type { Metrics } from '../ops/metrics.js'
+import { watchState } from '../ops/state-metrics.js'
 import type { RedisStore } from '../store/redis/redis-store.js'
 import type { Store } from '../store/store.js'
-import { daysLeft, ensureSelfSigned, readCertificate } from './certificate.js'
+import { daysLeft, ensureSelfSigned, expiresAt, readCertificate } from './certificate.js'
 import type { Config } from './config.js'
 import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
 import { createEmbeddedPath, createRedisPath } from './durable-path.js'
-import type { DurablePath } from './durable-path.js'
 import { createDoor } from './door/door.js'
 import { createEngine } from './engine.js'
 import { gatewayEndpoint } from './gateway-endpoint.js'
@@ -39,11 +39,13 @@ import { createGatewayPart } from './gateway-part.js'
 import { createAdmission } from './gate/admission.js'
 import { createReadingTurns } from './gate/reading-turns.js'
 import { createEnginePersistence } from './engine-persistence.js'
+import { readHealth } from './health.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
+import { measureStore } from './measured-store.js'
+import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
 import type { GatewaySession, Session } from './sessions.js'
-import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
 import { blame, named, SettingError } from './setting-error.js'
 
 /** What runs once everything is open. */
@@ -60,7 +62,11 @@ export interface Service {
  *
  * @throws with one line that names the setting when something cannot be opened; what was open is closed again.
  */
-export async function startService(config: Config, log: Log): Promise<Service> {
+export async function startService(
+  config: Config,
+  log: Log,
+  metrics: Metrics = createMetrics(),
+): Promise<Service> {
   const closers: (() => unknown)[] = []
   const closeAll = async () => {
     for (const close of closers.toReversed()) {
@@ -72,7 +78,7 @@ export async function startService(config: Config, log: Log): Promise<Service> {
     }
   }
   try {
-    return await openEverything(config, log, closers, closeAll)
+    return await openEverything(config, log, metrics, closers, closeAll)
   } catch (error) {
     await closeAll()
     throw error
@@ -82,10 +88,10 @@ export async function startService(config: Config, log: Log): Promise<Service> {
 async function openEverything(
   config: Config,
   log: Log,
+  metrics: Metrics,
   closers: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<Service> {
-  const metrics = createMetrics()
   makeDataDir(config.dataDir)
   if (named('APPS_FILE', () => ensureDemoApp(config.appsFile))) {
     log.warn({ file: config.appsFile }, 'there was no apps file; one with a demo app was made')
@@ -101,7 +107,7 @@ async function openEverything(
   const apps = named('APPS_FILE', () => openAppRegistry({ file: config.appsFile, log }))
   closers.push(() => apps.stop())
   closers.push(await lockDataDir(config.dataDir))
-  const { store, redis } = await openStore(config, log)
+  const { store, redis } = await openStore(config, log, metrics)
   closers.push(() => store.stop())
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
@@ -126,15 +132,30 @@ async function openEverything(
   const { takeSos } = owners
   const path = redis
     ? createRedisPath({ store: redis, takeSos, appIds: () => apps.appIds(), config, log, metrics })
-    : createEmbeddedPath(store)
+    : createEmbeddedPath(store, config)
   closers.push(() => path.stop())
   let isStopping = false
-  const admin = createAdminServer({ metrics, health: () => readHealth(path, isStopping) })
+  const admin = createAdminServer({
+    metrics,
+    health: () =>
+      readHealth({
+        isStopping: () => isStopping,
+        path: path.health,
+        closedListeners: listeners.closed,
+        lagMs: door.lagMs,
+        tooLateMs: door.tooLateMs,
+      }),
+  })
   closers.push(() => closeServer(admin))
   const admission = createAdmission({ perTurn: TELEMETRY_PER_TURN, underWayMax: TELEMETRY_UNDER_WAY_MAX })
   const takeTelemetry = createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock })
   const handlers = {
-    sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
+    sos: createSosIntake({
+      take: takeSos,
+      clock,
+      log,
+      ...(path.fallback ? { fallback: path.fallback } : {}),
+    }),
     telemetry: ((message) => admission.around(() => takeTelemetry(message))) satisfies Handler,
   }
   const mesh = createMesh({
@@ -200,7 +221,7 @@ async function openEverything(
     login,
     backendLogin: createBackendLogin({ apps, throttle }),
     handlers,
-    actions: createIncidentActions({ incidents: path.incidents, users: store.users, clock }),
+    actions: createIncidentActions({ incidents: path.incidents, users: store.users, clock, log }),
     whenDelivered: delivery.whenDelivered,
     bell,
     revokedUsers,
@@ -233,10 +254,21 @@ async function openEverything(
   })
   closers.push(async () => {
     listeners.stopAccepting()
-    await engine.stop()
+    await engine.stop(config.drainMs)
     await http.stop()
     listeners.stop()
   })
+  const state = {
+    appIds: apps.appIds,
+    countOpenIncidents: store.incidents.countOpen,
+    awayApps: path.awayApps,
+    redisConnections: () => redis?.connections() ?? [],
+    isDurable: async () => (await store.durability()).isDurable,
+    loopLagMs: door.lagMs,
+    telemetryLoad: () => admission.load,
+    certificateExpiresAt: () => expiresAt(certificate.cert),
+  }
+  watchState(metrics.registry, state, config.storeTimeoutMs)
   const ports: Service['ports'] = await listeners.start()
   openPorts = ports
   path.start()
@@ -253,34 +285,30 @@ async function openEverything(
   }
 }
 
-async function openStore(config: Config, log: Log): Promise<{ store: Store; redis: RedisStore | undefined }> {
+async function openStore(
+  config: Config,
+  log: Log,
+  metrics: Metrics,
+): Promise<{ store: Store; redis: RedisStore | undefined }> {
   const { redisUrl: url, retention } = config
   if (url === undefined) {
     // Each store is loaded only where it is used: it is a third of the start.
     const { openEmbeddedStore } = await import('../store/embedded/embedded-store.js')
     const directory = join(config.dataDir, 'store')
-    const store = named('DATA_DIR', () => openEmbeddedStore({ directory, retention }))
+    const embedded = named('DATA_DIR', () => openEmbeddedStore({ directory, retention }))
+    const store = measureStore(embedded, metrics)
     log.info({ store: 'embedded' }, (await store.durability()).explanation)
     return { store, redis: undefined }
   }
   const { openRedisStore, RedisRefused } = await import('../store/redis/redis-store.js')
   try {
-    const store = await openRedisStore({ url, retention, log })
+    const store = measureStore(await openRedisStore({ url, retention, log }), metrics)
     const durability = await store.durability()
     log[durability.isDurable ? 'info' : 'warn']({ store: 'redis' }, durability.explanation)
     return { store, redis: store }
   } catch (error) {
     if (!(error instanceof RedisRefused)) throw error
     throw new SettingError('REDIS_URL', `Redis refuses it (${error.message})`, error)
-  }
-}
-
-async function readHealth(path: DurablePath, isStopping: boolean): Promise<Health> {
-  if (isStopping) return { status: 'not-ready', reasons: ['the broker is stopping'] }
-  try {
-    return await path.health()
-  } catch (error) {
-    return { status: 'not-ready', reasons: [`the store does not answer (${(error as Error).message})`] }
   }
 }
 

@@ -37,7 +37,12 @@ export function createPublishTaker(options: {
     }
     const kind = topic.is as 'sos' | 'telemetry'
     try {
-      const outcome = await handlers[kind]({ user: principal, payload, way: 'mqtt' })
+      const outcome = await handlers[kind]({
+        user: principal,
+        payload,
+        way: 'mqtt',
+        sessionId: session.sessionId,
+      })
       report(session, kind, outcome)
       if (outcome.is !== 'accepted') {
         gate.answerPublish(packetId, { code: REASON.payloadFormatInvalid, text: outcome.why })
@@ -59,12 +64,9 @@ export function createPublishTaker(options: {
       log.warn({ ...aboutOf(session), why: outcome.why }, `${kind} dropped`)
       return
     }
-    const { incident, relay, repeat, notes, isJournaled } = outcome
+    const { repeat, notes, isJournaled } = outcome
     metrics.messages.inc({ kind, outcome: isJournaled ? 'journaled' : repeat ? 'repeat' : 'accepted' })
     for (const note of notes) metrics.oddities.inc({ kind, note })
-    if (kind !== 'sos') return
-    if (isJournaled) return log.info(aboutOf(session), 'sos in the journal until the store is back')
-    log.info({ ...aboutOf(session), incidentId: incident?.incidentId, relay, repeat, notes }, 'sos stored')
   }
 }
 

@@ -11,6 +11,8 @@ export interface Message {
    * is JSON of our own, a MeshCall.
    */
   way: JournaledSos['way']
+  /** The connection it came over, for the log. */
+  sessionId?: string
 }
 
 /**

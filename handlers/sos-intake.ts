@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Log } from '../ops/log.js'
 import type { Availability } from '../store/availability.js'
 import type { Journal } from '../store/journal/journal.js'
 import { createKeyedQueue } from '../store/keyed-queue.js'
@@ -23,15 +24,29 @@ export interface Fallback {
  * The way of an SOS: into the store, or when that does not answer in time onto the disk of this machine. Reports
  * of one user keep their order: behind one that waits in the journal the next one waits too.
  */
-export function createSosIntake(options: { take: SosTaker; clock: Clock; fallback?: Fallback }): Handler {
-  const { take, clock, fallback } = options
+export function createSosIntake(options: {
+  take: SosTaker
+  clock: Clock
+  log: Log
+  fallback?: Fallback
+}): Handler {
+  const { take, clock, log, fallback } = options
   const inOrder = createKeyedQueue()
 
-  return (message) =>
-    inOrder(userKey(message.user), () => {
-      const stamp = { now: clock.now(), incidentId: randomUUID(), eventId: randomUUID() }
+  return async (message) => {
+    // The event's id is made here and goes with the report into store, journal and event log: on every node and
+    // after every crash it names this call for help.
+    const eventId = randomUUID()
+    const { sessionId, way, user } = message
+    const about = { sessionId, way, appId: user.appId, userId: user.userId, eventId }
+    log.info(about, 'sos received')
+    const outcome = await inOrder(userKey(user), () => {
+      const stamp = { now: clock.now(), incidentId: randomUUID(), eventId }
       return fallback ? takeOrJournal(message, stamp, fallback) : take(message, stamp)
     })
+    logOutcome(log, about, outcome)
+    return outcome
+  }
 
   async function takeOrJournal(
     message: Message,
@@ -59,6 +74,13 @@ export function createSosIntake(options: { take: SosTaker; clock: Clock; fallbac
     const incident = foreseeIncident(message, stamp)
     return { is: 'accepted', notes: [], isJournaled: true, ...(incident ? { incident } : {}) }
   }
+}
+
+function logOutcome(log: Log, about: object, outcome: Outcome): void {
+  if (outcome.is !== 'accepted') return // whoever sent it reads why
+  const { incident, relay, repeat, notes, isJournaled } = outcome
+  if (isJournaled) log.info(about, 'sos in the journal until the store is back')
+  else log.info({ ...about, incidentId: incident?.incidentId, relay, repeat, notes }, 'sos stored')
 }
 
 /** Of ours, not of the store: the journal would only bring it again. */

@@ -3,22 +3,47 @@ import { createRequire } from 'node:module'
 import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
 import type PinoPretty from 'pino-pretty'
+import { createRepeatedLines } from './repeated-lines.js'
 
 export type Log = pino.Logger
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
+/** Every line of these is written, however many there are: the steps of an SOS, and who came and went. */
+const NEVER_SUPPRESSED = new Set([
+  'sos received',
+  'sos stored',
+  'sos in the journal until the store is back',
+  'sos stored from the journal',
+  'not stored, not acknowledged',
+  'event delivered',
+  'incident acknowledged',
+  'incident closed',
+  'login',
+  'session ended',
+])
+
 /**
  * JSON lines on standard output, or readable ones when that is a terminal. Payloads, passwords and secrets
- * are never logged; ids are. `written` resolves when every line is written in its order, or after a moment when
+ * are never logged; ids are. Repeated lines are counted instead of written; `onSuppressed` hears of each.
+ * `written` resolves when every line is written in its order, or after a moment when
  * nobody reads; `flush` writes what is left when the process ends at once.
  */
-export function createLog(options: { level: string; isTerminal: boolean }): {
+export function createLog(options: {
+  level: string
+  isTerminal: boolean
+  onSuppressed?: (level: string) => void
+}): {
   log: Log
   flush: () => unknown
   written: () => Promise<unknown>
 } {
+  const repeated = createRepeatedLines({
+    always: NEVER_SUPPRESSED,
+    onSuppressed: (level) => options.onSuppressed?.(level),
+  })
   const settings: pino.LoggerOptions = {
+    hooks: { logMethod: repeated.logMethod },
     level: options.level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -32,7 +57,7 @@ export function createLog(options: { level: string; isTerminal: boolean }): {
       settings,
       pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', sync: true, singleLine: true }),
     )
-    return { log, flush: () => {}, written: async () => {} }
+    return { log, flush: repeated.finish, written: async () => repeated.finish() }
   }
   // Not synchronous: a reader that hangs or a full disk may cost log lines, but never stop the broker.
   const destination = pino.destination({ fd: 1, sync: false, maxLength: UNWRITTEN_BYTES_MAX })
@@ -42,8 +67,12 @@ export function createLog(options: { level: string; isTerminal: boolean }): {
   destination.on('drain', () => (canWrite = true))
   return {
     log,
-    flush: () => canWrite && destination.flushSync(),
+    flush() {
+      repeated.finish()
+      return canWrite && destination.flushSync()
+    },
     async written() {
+      repeated.finish()
       if (!canWrite) return
       const drained = once(destination, 'drain').catch(() => {}) // an error ends the wait as well
       destination.write('') // 'drain' follows also when nothing was left

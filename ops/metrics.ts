@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -7,23 +7,63 @@ export interface JournalState {
   telemetry: number
   /** Milliseconds since 1970. */
   oldestSosAt: number | null
+  sosBytes: number
+  telemetryBytes: number
+  /** Since when telemetry has been in the journal without a pause; milliseconds since 1970. */
+  telemetrySince: number | null
+}
+
+const EMPTY_JOURNAL: JournalState = {
+  sos: 0,
+  telemetry: 0,
+  oldestSosAt: null,
+  sosBytes: 0,
+  telemetryBytes: 0,
+  telemetrySince: null,
 }
 
 /** Everything that is counted, in a registry of its own. Labels have few values; ids belong in the log. */
 export function createMetrics() {
   const registry = new Registry()
-  let readJournal: () => JournalState = () => ({ sos: 0, telemetry: 0, oldestSosAt: null })
+  let readJournal: () => JournalState = () => EMPTY_JOURNAL
   collectDefaultMetrics({ register: registry })
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name: `connect_broker_${name}`, help, labelNames, registers: [registry] })
-  return {
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    buckets: number[],
+  ) => new Histogram({ name: `connect_broker_${name}`, help, labelNames, buckets, registers: [registry] })
+  const metrics = {
     registry,
     connections: new Gauge({
       name: 'connect_broker_connections',
-      help: 'Open connections, before and after login',
-      labelNames: ['transport'],
+      help: 'Open connections; the version is none before CONNECT',
+      labelNames: ['transport', 'version'],
       registers: [registry],
     }),
+    pubackSeconds: histogram(
+      'puback_seconds',
+      'From a PUBLISH read at the gate to its PUBACK or PUBREC handed to the socket, of what was taken',
+      ['kind'],
+      SECONDS,
+    ),
+    storeSeconds: histogram(
+      'store_seconds',
+      'How long the store took; of telemetry one write at a time is timed',
+      ['operation'],
+      SECONDS,
+    ),
+    eventLagSeconds: histogram(
+      'event_lag_seconds',
+      'From the change of an incident to its event handed to the sessions of this node',
+      ['type'],
+      LAG_SECONDS,
+    ),
+    logLinesSuppressed: counter('log_lines_suppressed_total', 'Repeated log lines that were only counted', [
+      'level',
+    ]),
     connectionsRefused: counter('connections_refused_total', 'Connections refused before login', ['reason']),
     sessions: new Gauge({
       name: 'connect_broker_sessions',
@@ -66,13 +106,31 @@ export function createMetrics() {
         this.set({ kind: 'telemetry' }, telemetry)
       },
     }),
+    journalBytes: new Gauge({
+      name: 'connect_broker_journal_bytes',
+      help: 'Size of the journal on disk',
+      labelNames: ['kind'],
+      registers: [registry],
+      collect() {
+        const { sosBytes, telemetryBytes } = readJournal()
+        this.set({ kind: 'sos' }, sosBytes)
+        this.set({ kind: 'telemetry' }, telemetryBytes)
+      },
+    }),
     journalAge: new Gauge({
       name: 'connect_broker_journal_oldest_sos_seconds',
       help: 'How long the oldest SOS in the journal has waited for the store; 0 without one',
       registers: [registry],
       collect() {
-        const { oldestSosAt } = readJournal()
-        this.set(oldestSosAt === null ? 0 : Math.max(0, Date.now() - oldestSosAt) / 1000)
+        this.set(secondsSince(readJournal().oldestSosAt))
+      },
+    }),
+    journalTelemetryAge: new Gauge({
+      name: 'connect_broker_journal_telemetry_seconds',
+      help: 'How long telemetry has been in the journal without a pause; 0 without any',
+      registers: [registry],
+      collect() {
+        this.set(secondsSince(readJournal().telemetrySince))
       },
     }),
     /** Where the journal's gauges come from. */
@@ -81,4 +139,38 @@ export function createMetrics() {
     },
     sessionsEnded: counter('sessions_ended_total', 'Sessions that the broker ended', ['reason']),
   }
+  startAtZero(metrics)
+  return metrics
 }
+
+/** A rate needs a sample from before the first event: what operators are alarmed by is there from the start. */
+function startAtZero({
+  messages,
+  logins,
+  journaled,
+  replayed,
+  journalDropped,
+  eventsDelivered,
+}: Record<
+  'messages' | 'logins' | 'journaled' | 'replayed' | 'journalDropped' | 'eventsDelivered',
+  Counter
+>): void {
+  for (const kind of ['sos', 'telemetry']) {
+    for (const outcome of ['accepted', 'repeat', 'journaled', 'dropped', 'failed'])
+      if (kind === 'sos' || outcome !== 'repeat') messages.inc({ kind, outcome }, 0)
+    journaled.inc({ kind }, 0)
+    replayed.inc({ kind }, 0)
+  }
+  journalDropped.inc({ kind: 'telemetry' }, 0)
+  for (const outcome of ['accepted', 'wrong-hash', 'unknown-app', 'throttled']) logins.inc({ outcome }, 0)
+  for (const type of ['processed', 'acknowledged', 'cancelled', 'resolved']) eventsDelivered.inc({ type }, 0)
+}
+
+function secondsSince(at: number | null): number {
+  return at === null ? 0 : Math.max(0, Date.now() - at) / 1000
+}
+
+/** A healthy store answers in a few milliseconds; after STORE_TIMEOUT_MS (500 by default) the journal has it. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+/** Minutes: an event may wait for Redis to be back. */
+const LAG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300]

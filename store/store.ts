@@ -181,6 +181,8 @@ export interface IncidentStore {
   ): Promise<Result>
   /** @throws when the store cannot be read; null only when there is none. */
   readOpen(user: User): Promise<Incident | null>
+  /** How many users of the app have an incident open. @throws when the store cannot be read. */
+  countOpen(appId: string): Promise<number>
   /** @throws when the store cannot be read; null only when there is none. */
   read(appId: string, incidentId: string): Promise<Incident | null>
   /** A user's incidents, newest first. @throws when the cursor is none of ours. */

@@ -106,6 +106,9 @@ export function createDoor({ proxyNetworks, limits, connectTimeoutMs, log, metri
       })
     },
     visitorOf: visitors.of,
+    /** How late the event loop runs; above `tooLateMs` nobody gets in. */
+    lagMs: loopLag.lagMs,
+    tooLateMs: 2 * limits.loopLagMaxMs,
     addressOf,
     /** HTTP headers came whole: from here on the HTTP server's own limits count. */
     hasRequested({ socket }: IncomingMessage): void {

@@ -47,7 +47,11 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     if (waiting.size > 0 && underWay < underWayMax) watchTurn()
   }
 
-  const admission: Admission & { around<Result>(work: () => Promise<Result>): Promise<Result> } = {
+  const admission: Admission & {
+    around<Result>(work: () => Promise<Result>): Promise<Result>
+    /** For whoever watches: bytes that wait at connections, and messages that wait for the store. */
+    readonly load: { waitingBytes: number; underWay: number }
+  } = {
     get hasRoom() {
       return left > 0 && underWay < underWayMax
     },
@@ -68,6 +72,9 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
       waitingBytes += bytes
     },
     leave: (enter) => void waiting.delete(enter),
+    get load() {
+      return { waitingBytes, underWay }
+    },
     /** Counts one message as under way until `work` is done. */
     async around(work) {
       underWay++

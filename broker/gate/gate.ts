@@ -58,6 +58,8 @@ export interface GateOptions {
   onAbandoned: (gate: Gate, packet: PublishPacket) => void
   /** Telemetry that waited when its connection ended, unacknowledged, while too much of others' did as well. */
   onDropped: (gate: Gate, count: number) => void
+  /** PUBACK, or PUBREC of QoS 2, goes to the wire: how long after its PUBLISH was read, in milliseconds. */
+  onAcknowledged: (isPaced: boolean, afterMs: number) => void
 }
 
 /** How a client is served that is no phone. */
@@ -275,6 +277,7 @@ export class Gate extends Duplex {
       sessionId: this.sessionId,
       packetBytesMax: this.#options.limits.packetBytesMax,
       releaseInEngine: (packetId) => this.push(encodeAck('pubrel', packetId)),
+      onAcknowledged: this.#options.onAcknowledged,
     })
     this.#options.onConnect(this)
     this.push(encodeConnectForEngine(connect, this.sessionId))
@@ -335,9 +338,9 @@ export class Gate extends Duplex {
         REASON.receiveMaximumExceeded,
       )
     }
-    outbound.expectAnswer(packetId, qos)
-    const { isPaced } = this.#treatment ?? this.#options
-    if (this.#state === 'leaving' || !isPaced(topicName)) return true
+    const isPaced = (this.#treatment ?? this.#options).isPaced(topicName)
+    outbound.expectAnswer(packetId, qos, isPaced)
+    if (this.#state === 'leaving' || !isPaced) return true
     if (this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)) return true
     this.#waiting.add(encodeForEngine(packet))
     return false

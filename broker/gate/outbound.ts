@@ -23,6 +23,8 @@ export interface OutboundOptions {
   packetBytesMax: number
   /** Ends a QoS 2 handshake towards the engine that has ended towards the client. */
   releaseInEngine: (packetId: number) => void
+  /** A publication is acknowledged, so many milliseconds after it was read; see GateOptions. */
+  onAcknowledged: (isPaced: boolean, afterMs: number) => void
 }
 
 /** The engine's packets on their way to one client, and the books that their answers need. */
@@ -48,14 +50,16 @@ export class Outbound {
   #partial = new PartialPacket()
   #subscribed = new Set<string>()
   /** Publications of QoS 1 and 2 that wait for PUBACK or PUBREC, and of QoS 2 that wait for PUBREL. */
-  #unanswered = new Set<number>()
+  #unanswered = new Map<number, { isPaced: boolean; readAt: number }>()
   #unreleased = new Set<number>()
   /** What each PUBCOMP of the engine is to become, by packet identifier and in the order of the PUBRELs. */
   #releases = new Map<number, Release[]>()
   #releaseInEngine: (packetId: number) => void
+  #onAcknowledged: OutboundOptions['onAcknowledged']
 
   constructor(options: OutboundOptions) {
     this.#releaseInEngine = options.releaseInEngine
+    this.#onAcknowledged = options.onAcknowledged
     this.#connect = options.connect
     this.#sessionId = options.sessionId
     this.#packetBytesMax = options.packetBytesMax
@@ -73,8 +77,8 @@ export class Outbound {
     return violation.returnCode === undefined ? null : encodeConnack(violation.returnCode)
   }
 
-  expectAnswer(packetId: number, qos: QoS): void {
-    if (qos > 0) this.#unanswered.add(packetId)
+  expectAnswer(packetId: number, qos: QoS, isPaced: boolean): void {
+    if (qos > 0) this.#unanswered.set(packetId, { isPaced, readAt: performance.now() })
     if (qos === 2) this.#unreleased.add(packetId)
   }
 
@@ -178,8 +182,11 @@ export class Outbound {
   }
 
   #ack(is: 'puback' | 'pubrec', packetId: number): Buffer {
+    const publication = this.#unanswered.get(packetId)
     this.#unanswered.delete(packetId)
     const reason = this.publishReasons.get(packetId)
+    if (publication && !reason)
+      this.#onAcknowledged(publication.isPaced, performance.now() - publication.readAt)
     this.publishReasons.delete(packetId)
     if (this.#connect.version !== 5) return encodeAck5(is, packetId, undefined)
     if (is === 'pubrec' && reason && reason.code >= 0x80) this.#endEarly(packetId)

@@ -4,6 +4,7 @@ import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
 import { openCappedLog } from './capped-log.js'
+import { durable } from './durable.js'
 import { createEmbeddedEvents } from './events.js'
 import { createEmbeddedGateways } from './gateways.js'
 import { createEmbeddedIncidents } from './incidents.js'
@@ -26,6 +27,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
   moveTelemetry(root, telemetryRoot)
   const events = createEmbeddedEvents(openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp))
   const incidents = createEmbeddedIncidents(root, { events, retention })
+  const probes = root.openDB<number, string>({ name: 'probes', encoding: 'json' })
   return {
     incidents,
     users: createEmbeddedUsers(root),
@@ -43,7 +45,9 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
       return { isDurable: true, explanation: 'An acknowledged SOS is on the disk of this machine.' }
     },
     async ping() {},
-    async probe() {},
+    async probe(appId) {
+      await durable(probes.put(appId, Date.now()))
+    },
     async stop() {
       for (const environment of [root, telemetryRoot]) {
         try {

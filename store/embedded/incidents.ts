@@ -94,6 +94,9 @@ export function createEmbeddedIncidents(
     async readOpen({ appId, userId }) {
       return open.get([appId, userId]) ?? null
     },
+    async countOpen(appId) {
+      return open.getKeysCount({ start: [appId], end: [appId, '\uffff'] })
+    },
     async read(appId, incidentId) {
       return all.get([appId, incidentId]) ?? null
     },

@@ -43,6 +43,8 @@ export interface Journal {
   sosDone(segment: Segment, done: NumberedEntry<JournaledSos>[]): Promise<void>
   /** When the oldest SOS that waits came, in milliseconds since 1970; null without one. */
   readonly oldestSosAt: number | null
+  /** Since when there has been telemetry without a pause; null without any. */
+  readonly telemetrySince: number | null
   stop(): Promise<void>
 }
 
@@ -68,6 +70,7 @@ export function openJournal({
   const run = randomUUID()
   const waitingOf = new Map<string, number>() // user → reports
   const arrivals = new Map<string, number>() // eventId → milliseconds, oldest first
+  let telemetrySince: number | null = null
   let dropping: Promise<unknown> | null = null
   const { log: sos, damage } = openSegmentLog<JournaledSos>({
     directory,
@@ -84,6 +87,9 @@ export function openJournal({
     segmentBytes: Math.min(TELEMETRY_SEGMENT_BYTES, Math.ceil(telemetryBytesMax / 8)),
     bytesMax: telemetryBytesMax,
     onDropped: onTelemetryDropped,
+    onPending({ record }) {
+      telemetrySince ??= Date.parse(record.receivedAt)
+    },
   })
   for (const found of [...damage, ...telemetryDamage])
     log.error(found, 'journal: a part of a file cannot be read; what is readable is kept')
@@ -136,6 +142,10 @@ export function openJournal({
     },
     get oldestSosAt() {
       return arrivals.values().next().value ?? null
+    },
+    get telemetrySince() {
+      if (telemetry.depth === 0) telemetrySince = null
+      return telemetrySince
     },
     async stop() {
       await Promise.all([sos.stop(), telemetry.stop()])

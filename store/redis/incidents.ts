@@ -38,6 +38,7 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
     async readOpen({ appId, userId }) {
       return parse(await redis.hget(keys.open(appId), userId))
     },
+    countOpen: (appId) => redis.hlen(keys.open(appId)),
     async read(appId, incidentId) {
       return parse(await redis.get(keys.incident(appId, incidentId)))
     },

@@ -23,6 +23,8 @@ export interface RedisStore extends Store {
   isOutage(error: unknown): boolean
   /** For QoS 2 handshakes, which aedes-persistence-redis keeps. */
   connection: Commands
+  /** Each connection to Redis and whether commands go through it now. */
+  connections(): { name: string; isUp: boolean }[]
 }
 
 /**
@@ -38,9 +40,7 @@ export async function openRedisStore(options: {
 }): Promise<RedisStore> {
   const { url, retention, log } = options
   const address = addressOf(url)
-  const opened = await Promise.allSettled(
-    ['sos', 'telemetry', 'events'].map((name) => openConnection(address, name, log)),
-  )
+  const opened = await Promise.allSettled(CONNECTIONS.map((name) => openConnection(address, name, log)))
   const connections = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const refused = opened.find((one) => one.status === 'rejected')
   if (refused) {
@@ -59,6 +59,8 @@ export async function openRedisStore(options: {
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,
     connection: telemetry,
+    connections: () =>
+      CONNECTIONS.map((name, i) => ({ name, isUp: (connections[i] as Commands).status === 'ready' })),
     isOutage,
     durability: () => readDurability(sos),
     async ping() {
@@ -81,6 +83,7 @@ function isOutage(error: unknown): boolean {
   return !(error instanceof SyntaxError) && !(error as Error).message.startsWith('WRONGTYPE')
 }
 
+const CONNECTIONS = ['sos', 'telemetry', 'events'] as const
 const PROBE_SECONDS = 60
 /** Nothing is under way any more; a Redis that does not answer must not hold up a stop. */
 const QUIT_LIMIT_MS = 1_000

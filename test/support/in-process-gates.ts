@@ -36,9 +36,9 @@ export async function createInProcessGates(
   const retention = { telemetryPerApp: 100, eventsPerApp: 1_000, reportKeysPerUser: 500, days: 1 }
   const store = openEmbeddedStore({ directory, retention })
   const sessions = createSessions({ perUser: 1_000 })
-  const { log } = createLog({ level: 'silent', isTerminal: false })
   const metrics = createMetrics()
   const clock = { now: () => new Date() }
+  const { log } = createLog({ level: 'silent', isTerminal: false })
   const app = { appId, secrets: [secret], disabled: false }
   const throttle = { failuresPerIdentity: 1, failuresPerAddress: 1, limitLoopback: false }
   const learnAlias = createAliasLearner(store.users)
@@ -63,6 +63,7 @@ export async function createInProcessGates(
           learnAlias,
         }),
         clock,
+        log,
       }),
       telemetry: createTelemetryHandler({ telemetry: store.telemetry, learnAlias, clock }),
     },
@@ -108,6 +109,7 @@ export async function createInProcessGates(
         onConnect: (gate) => engine.handle(gate),
         onAbandoned: engine.takeAbandoned,
         onDropped() {},
+        onAcknowledged() {},
         onViolation: () => {},
       })
       gate.once('close', () => openGates--)
@@ -116,7 +118,7 @@ export async function createInProcessGates(
     openGates: () => openGates,
     sessions: () => sessions.count,
     async stop() {
-      await engine.stop()
+      await engine.stop(0)
       await store.stop()
     },
   }

@@ -71,13 +71,18 @@ export async function openMeshHost(t: Test, options: MeshHostOptions = {}): Prom
   const config = readConfig({ DATA_DIR: directory, STORE_TIMEOUT_MS: String(storeTimeoutMs) })
   const path = redis
     ? createRedisPath({ store: redis, takeSos, appIds: apps.appIds, config, log, metrics })
-    : createEmbeddedPath(store)
+    : createEmbeddedPath(store, config)
   const clock = { now: () => new Date() }
   const mesh = createMesh({
     owners,
     store,
     path,
-    sos: createSosIntake({ take: takeSos, clock, ...(path.fallback ? { fallback: path.fallback } : {}) }),
+    sos: createSosIntake({
+      take: takeSos,
+      clock,
+      log,
+      ...(path.fallback ? { fallback: path.fallback } : {}),
+    }),
     around: (work) => work(),
     apps,
     storeTimeoutMs,

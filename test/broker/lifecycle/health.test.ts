@@ -43,7 +43,11 @@ t.test('/metrics counts sessions, logins and messages, and names nobody', async 
   })) {
     t.equal(await readMetric(admin, sample), count, sample)
   }
-  t.notMatch(await (await get(admin, '/metrics')).text(), /alice|demo-app/)
+  const page = await (await get(admin, '/metrics')).text()
+  t.notMatch(page, /alice/)
+  const withApp = page.split('\n').filter((line) => line.includes('demo-app'))
+  t.match(withApp, [/^connect_broker_open_incidents\{app="demo-app"\} 1$/], 'apps are named here alone')
+  t.equal(withApp.length, 1)
 })
 
 t.test(
