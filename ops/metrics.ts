@@ -157,7 +157,7 @@ function startAtZero({
 >): void {
   for (const kind of ['sos', 'telemetry']) {
     for (const outcome of ['accepted', 'repeat', 'journaled', 'dropped', 'failed'])
-      if (kind === 'sos' || outcome !== 'repeat') messages.inc({ kind, outcome }, 0)
+      if (kind === 'sos' || !['repeat', 'journaled'].includes(outcome)) messages.inc({ kind, outcome }, 0)
     journaled.inc({ kind }, 0)
     replayed.inc({ kind }, 0)
   }
