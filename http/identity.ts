@@ -2,40 +2,55 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BackendLogin, Login, Principal } from '../auth/login.js'
 import { isExternalUserId } from '../auth/identity.js'
+import type { Log } from '../ops/log.js'
 import { HttpError } from './errors.js'
 
 /** The identity of MQTT in headers: X-App-ID, X-User-ID, Authorization: Bearer <userHash>. */
-export function requireUser(app: FastifyInstance, login: Login, addressOf: AddressOf): void {
+export function requireUser(app: FastifyInstance, login: Login, addressOf: AddressOf, log: Log): void {
   app.decorateRequest('principal')
   app.addHook('onRequest', async (request) => {
     const appId = readHeader(request, 'x-app-id')
     const externalUserId = readHeader(request, 'x-user-id')
     const isName = appId !== '' && isExternalUserId(externalUserId)
     const [, hash] = /^Bearer +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
+    const address = known(addressOf(request.raw))
     const verdict = await login({
       name: isName ? { appId, externalUserId } : null,
       password: Buffer.from(hash ?? '', 'latin1'),
-      address: known(addressOf(request.raw)),
+      address,
     })
-    if (verdict.is === 'accepted') request.principal = verdict.principal
-    else throw refusal(verdict.why === 'throttled')
+    if (verdict.is === 'refused') {
+      log.warn({ surface: 'sdk', address, appId: verdict.appId, why: verdict.why }, 'http login refused')
+      throw refusal(verdict.why === 'throttled')
+    }
+    request.principal = verdict.principal
   })
 }
 
 /** The partner's own server: HTTP Basic, the app id and any of its live secrets. */
-export function requireBackend(app: FastifyInstance, login: BackendLogin, addressOf: AddressOf): void {
+export function requireBackend(
+  app: FastifyInstance,
+  login: BackendLogin,
+  addressOf: AddressOf,
+  log: Log,
+): void {
   app.decorateRequest('appId')
   app.decorateRequest('isStillGood')
   app.addHook('onRequest', async (request) => {
     const [, encoded] = /^Basic +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
     const credentials = Buffer.from(encoded ?? '', 'base64').toString('utf8')
     const colon = credentials.indexOf(':')
+    const address = known(addressOf(request.raw))
     const verdict = await login({
       appId: credentials.slice(0, Math.max(0, colon)),
       secret: credentials.slice(colon + 1),
-      address: known(addressOf(request.raw)),
+      address,
     })
-    if (verdict.is === 'refused') throw refusal(verdict.why === 'throttled')
+    if (verdict.is === 'refused') {
+      // Without what was sent: it may be a secret in the wrong place.
+      log.warn({ surface: 'backend', address, why: verdict.why }, 'http login refused')
+      throw refusal(verdict.why === 'throttled')
+    }
     request.appId = verdict.appId
     request.isStillGood = verdict.isStillGood
   })

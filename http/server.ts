@@ -91,9 +91,10 @@ export async function createHttpApp(
   return { onRequest: (request, response) => app.routing(request, response), stop: () => app.close() }
 }
 
-function sdkRoutes({ store, login, addressOf, handlers, actions, whenDelivered, clock }: HttpOptions) {
+function sdkRoutes(options: HttpOptions) {
+  const { store, login, addressOf, handlers, actions, whenDelivered, clock, log } = options
   return async (app: FastifyInstance) => {
-    requireUser(app, login, addressOf)
+    requireUser(app, login, addressOf, log)
     await app.register(meRoutes(store))
     await app.register(sosRoutes({ incidents: store.incidents, actions, sos: handlers.sos, whenDelivered }))
     await app.register(telemetryRoutes(handlers))
@@ -103,9 +104,9 @@ function sdkRoutes({ store, login, addressOf, handlers, actions, whenDelivered, 
 }
 
 function backendRoutes(options: HttpOptions) {
-  const { store, backendLogin, addressOf, actions, bell, revokedUsers, mesh } = options
+  const { store, backendLogin, addressOf, actions, bell, revokedUsers, mesh, log } = options
   return async (app: FastifyInstance) => {
-    requireBackend(app, backendLogin, addressOf)
+    requireBackend(app, backendLogin, addressOf, log)
     await app.register(backendIncidentRoutes({ incidents: store.incidents, actions }))
     await app.register(backendAlertRoutes({ incidents: store.incidents, actions }))
     await app.register(nodeRoutes({ ...mesh, users: store.users }))

@@ -39,7 +39,8 @@ export function createLog(options: {
   written: () => Promise<unknown>
 } {
   const repeated = createRepeatedLines({
-    always: NEVER_SUPPRESSED,
+    isAlways: (msg, about) =>
+      NEVER_SUPPRESSED.has(msg) && (about as { kind?: unknown } | null)?.kind !== 'telemetry',
     onSuppressed: (level) => options.onSuppressed?.(level),
   })
   const settings: pino.LoggerOptions = {

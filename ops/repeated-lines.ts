@@ -12,11 +12,11 @@ export interface RepeatedLines {
  * there were. A kind is the message and its `why` or `clause`, so a flood of one refusal hides no other.
  */
 export function createRepeatedLines(options: {
-  /** Messages of which every line counts: the steps of an SOS, who came and went. */
-  always: ReadonlySet<string>
+  /** Whether every line of this kind counts: the steps of an SOS, who came and went. */
+  isAlways: (msg: string, about: unknown) => boolean
   onSuppressed?: (level: string) => void
 }): RepeatedLines {
-  const { always, onSuppressed } = options
+  const { isAlways, onSuppressed } = options
   const kinds = new Map<string, Kind>()
 
   function summarize(key: string): void {
@@ -34,7 +34,7 @@ export function createRepeatedLines(options: {
       const [about, text] = args as [unknown, unknown]
       const msg = typeof about === 'string' ? about : text
       const name = this.levels.labels[level] as Level | 'fatal' | undefined
-      if (typeof msg !== 'string' || !name || name === 'fatal' || msg === SUMMARY || always.has(msg))
+      if (typeof msg !== 'string' || !name || name === 'fatal' || msg === SUMMARY || isAlways(msg, about))
         return method.apply(this, args)
       const reason = reasonIn(about)
       const key = `${msg} ${JSON.stringify(reason)}`

@@ -36,3 +36,18 @@ t.test(
     ])
   },
 )
+
+t.test('a login over HTTP that is refused has its line, without what was sent', async (t) => {
+  const { ports, logged } = await startBroker(t)
+  const get = (path: string, headers: Record<string, string>) =>
+    fetch(`http://127.0.0.1:${ports.http}/v1/${path}`, { headers })
+  const user = { 'x-app-id': 'demo-app', 'x-user-id': 'alice', authorization: 'Bearer wrong' }
+  t.equal((await get('sdk/me', user)).status, 401)
+  const line = await logged(({ msg, surface }) => msg === 'http login refused' && surface === 'sdk')
+  t.match(line, { level: 'warn', appId: 'demo-app', why: 'wrong-hash', address: '127.0.0.1' })
+  const swapped = Buffer.from('the-secret:demo-app').toString('base64')
+  t.equal((await get('backend/incidents', { authorization: `Basic ${swapped}` })).status, 401)
+  const other = await logged(({ msg, surface }) => msg === 'http login refused' && surface === 'backend')
+  t.match(other, { why: 'wrong-secret' })
+  t.notMatch(JSON.stringify(other), /the-secret/)
+})
