@@ -268,7 +268,7 @@ async function openEverything(
     telemetryLoad: () => admission.load,
     certificateExpiresAt: () => expiresAt(certificate.cert),
   }
-  watchState(metrics.registry, state, config.storeTimeoutMs)
+  watchState(metrics.registry, state)
   const ports: Service['ports'] = await listeners.start()
   openPorts = ports
   path.start()

@@ -19,8 +19,8 @@ export interface BrokerState {
   certificateExpiresAt: () => Date
 }
 
-/** Gauges of how things stand, asked for when somebody scrapes. None of them waits longer than `limitMs`. */
-export function watchState(registry: Registry, state: BrokerState, limitMs: number): void {
+/** Gauges of how things stand, asked for when somebody scrapes. */
+export function watchState(registry: Registry, state: BrokerState): void {
   const gauge = <Label extends string>(
     name: string,
     help: string,
@@ -37,9 +37,10 @@ export function watchState(registry: Registry, state: BrokerState, limitMs: numb
       },
     })
 
-  const openIncidents = createOpenIncidents(state)
+  const openIncidents = createLatest(createOpenIncidents(state))
+  const isDurable = createLatest(state.isDurable)
   gauge('open_incidents', 'Open incidents of an app, on all nodes', ['app'], async (gauge) => {
-    const counts = await inTime(limitMs, openIncidents())
+    const counts = await openIncidents()
     gauge.reset()
     // Without a store nobody knows: no sample is better than an old one.
     for (const [app, count] of counts ?? []) gauge.set({ app }, count)
@@ -52,7 +53,7 @@ export function watchState(registry: Registry, state: BrokerState, limitMs: numb
     'store_durable',
     '1 when an acknowledged SOS survives a loss of power of the store',
     [],
-    async (gauge) => gauge.set((await inTime(limitMs, state.isDurable())) ? 1 : 0),
+    async (gauge) => gauge.set((await isDurable()) ? 1 : 0),
   )
   gauge('redis_up', 'Whether commands go through this connection to Redis', ['connection'], (gauge) => {
     for (const { name, isUp } of state.redisConnections()) gauge.set({ connection: name }, isUp ? 1 : 0)
@@ -88,12 +89,36 @@ function createOpenIncidents({ appIds, countOpenIncidents }: BrokerState) {
   }
 }
 
-/** Null when it fails or takes longer. */
-async function inTime<Result>(limitMs: number, work: Promise<Result>): Promise<Result | null> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<null>((resolve) => (timer = setTimeout(resolve, limitMs, null)))
-  return Promise.race([work.catch(() => null), limit]).finally(() => clearTimeout(timer))
+/**
+ * The newest answer of `read`, which may take long or fail. A scrape waits WAIT_MS for it, never for one that is slow
+ * already, and asks no store again that has not answered. Null when the last answer is older than FRESH_MS.
+ */
+function createLatest<Value>(read: () => Promise<Value>): () => Promise<Value | null> {
+  let latest: { value: Value; at: number } | null = null
+  let underWay: Promise<void> | null = null
+
+  async function refresh(): Promise<void> {
+    try {
+      latest = { value: await read(), at: performance.now() }
+    } catch {
+      // Readiness says why.
+    }
+    underWay = null
+  }
+
+  return async () => {
+    if (!underWay) {
+      underWay = refresh()
+      let timer: NodeJS.Timeout | undefined
+      const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, WAIT_MS)))
+      await Promise.race([underWay, limit])
+      clearTimeout(timer)
+    }
+    return latest && performance.now() - latest.at < FRESH_MS ? latest.value : null
+  }
 }
 
+const WAIT_MS = 100
+const FRESH_MS = 15_000
 /** A label with more values than this makes a dashboard unreadable and a Prometheus slow. */
 const APPS_SHOWN = 50

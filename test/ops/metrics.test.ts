@@ -73,7 +73,11 @@ t.test(
       await wrong.untilClosed()
       await connectRaw(t, ports.mqtt) // sends nothing
       await fetch(`http://127.0.0.1:${ports.http}/docs`)
-      await metricsUntil(broker, (read) => read('connect_broker_connections', { version: 'none' }) === 1)
+      await metricsUntil(broker, (read) => {
+        const isCounted =
+          read('connect_broker_open_incidents') === 1 && read('connect_broker_store_durable') === 1
+        return isCounted && read('connect_broker_connections', { version: 'none' }) === 1
+      })
     }
   },
 )
