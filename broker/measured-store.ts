@@ -5,13 +5,19 @@ import type { Store } from '../store/store.js'
 export function measureStore<Measured extends Store>(store: Measured, { storeSeconds }: Metrics): Measured {
   let isTelemetryTimed = false
 
-  async function timed<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
+  /** The very promise of the store: a turn later, and a PUBACK would come behind those of later messages. */
+  function timed<Result>(
+    operation: string,
+    work: Promise<Result>,
+    onEnd: () => void = () => {},
+  ): Promise<Result> {
     const startedAt = performance.now()
-    try {
-      return await work()
-    } finally {
+    const end = () => {
       storeSeconds.observe({ operation }, (performance.now() - startedAt) / 1000)
+      onEnd()
     }
+    work.then(end, end)
+    return work
   }
 
   const { incidents, users, telemetry } = store
@@ -20,14 +26,14 @@ export function measureStore<Measured extends Store>(store: Measured, { storeSec
     incidents: {
       ...incidents,
       change: (user, reportKeys, decide) =>
-        timed('incident-change', () => incidents.change(user, reportKeys, decide)),
-      readOpen: (user) => timed('incident-read', () => incidents.readOpen(user)),
-      read: (appId, incidentId) => timed('incident-read', () => incidents.read(appId, incidentId)),
+        timed('incident-change', incidents.change(user, reportKeys, decide)),
+      readOpen: (user) => timed('incident-read', incidents.readOpen(user)),
+      read: (appId, incidentId) => timed('incident-read', incidents.read(appId, incidentId)),
     },
     users: {
       ...users,
-      change: (user, decide) => timed('user-change', () => users.change(user, decide)),
-      ownersOf: (appId, deviceKey) => timed('device-owner-read', () => users.ownersOf(appId, deviceKey)),
+      change: (user, decide) => timed('user-change', users.change(user, decide)),
+      ownersOf: (appId, deviceKey) => timed('device-owner-read', users.ownersOf(appId, deviceKey)),
     },
     telemetry: {
       ...telemetry,
@@ -35,9 +41,7 @@ export function measureStore<Measured extends Store>(store: Measured, { storeSec
         // Thousands a second take the same way: one at a time tells as much, and costs the others nothing.
         if (isTelemetryTimed) return telemetry.append(record)
         isTelemetryTimed = true
-        return timed('telemetry-append', () => telemetry.append(record)).finally(
-          () => (isTelemetryTimed = false),
-        )
+        return timed('telemetry-append', telemetry.append(record), () => (isTelemetryTimed = false))
       },
     },
   }
