@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { LOG_LEVELS } from '../ops/log.js'
 import { addressOf } from '../store/redis/address.js'
 import { isNetwork } from './door/networks.js'
+import { findPortConflicts } from './port-conflicts.js'
 
 /** A port to listen on; 0 = any free one, null = none. */
 export type Port = number | null
@@ -16,6 +17,16 @@ export type Config = Readonly<ReturnType<typeof assemble>>
  * @throws ConfigError that names every variable that is wrong and what is wrong with it, never its value.
  */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const { values, problems } = readSettings(environment)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze(assemble(values as Values, environment.LOG_LEVEL_FILE || undefined))
+}
+
+/** Every value that can be used, and one line for each that cannot. */
+export function readSettings(environment: NodeJS.ProcessEnv): {
+  values: Partial<Values>
+  problems: string[]
+} {
   const problems: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, { schema, fallback }] of Object.entries(SETTINGS)) {
@@ -30,11 +41,11 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       problems.push(`${name}_FILE: ${code === undefined ? message : `cannot be read (${code})`}`)
     }
   }
+  problems.push(...findPortConflicts(values))
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) {
     problems.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither')
   }
-  if (problems.length > 0) throw new ConfigError(problems)
-  return Object.freeze(assemble(values as Values))
+  return { values: values as Partial<Values>, problems }
 }
 
 /** A setting that cannot be used; one line that says which and why. */
@@ -100,7 +111,7 @@ export const SETTINGS = {
   TLS_CERT_FILE: setting(
     z.string().min(1),
     undefined,
-    'Certificate chain, PEM. Without one a self-signed pair is made in `DATA_DIR`, with a warning: clients in the field will not trust it.',
+    'Certificate chain, PEM. Without one a self-signed pair is made in `DATA_DIR`, with a warning: clients in the field will not trust it. Read again with its key when either changes and on SIGHUP.',
   ),
   TLS_KEY_FILE: setting(z.string().min(1), undefined, 'Its private key, PEM.'),
   APPS_FILE: setting(
@@ -136,7 +147,7 @@ export const SETTINGS = {
   LOG_LEVEL: setting(
     z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`),
     'info',
-    'Least important level that is logged.',
+    'Least important level that is logged. From `LOG_LEVEL_FILE` it is read again when that file changes and on SIGHUP.',
   ),
   TELEMETRY_RATE: setting(
     whole(1, 1_000_000),
@@ -290,9 +301,9 @@ export const SETTINGS = {
   ),
 } satisfies Record<string, Setting>
 
-type Values = { [Name in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Name]['schema']> }
+export type Values = { [Name in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Name]['schema']> }
 
-function assemble(values: Values) {
+function assemble(values: Values, logLevelFile: string | undefined) {
   const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values
   return {
     host: values.HOST,
@@ -333,6 +344,8 @@ function assemble(values: Values) {
     journal: { telemetryBytesMax: values.JOURNAL_TELEMETRY_BYTES_MAX },
     drainMs: values.DRAIN_SECONDS * 1_000,
     logLevel: values.LOG_LEVEL,
+    /** Read again on SIGHUP and when it changes. */
+    logLevelFile,
     gate: {
       connectBytesMax: values.CONNECT_BYTES_MAX,
       connectTimeoutMs: values.CONNECT_TIMEOUT_MS,
@@ -359,12 +372,14 @@ function assemble(values: Values) {
   }
 }
 
-/** NAME itself, else the content of the file that NAME_FILE names. An empty value counts as none, an empty file is an error. */
+/** NAME itself, or the content of the file that NAME_FILE names. An empty value counts as none, an empty file is an error. */
 function readValue(environment: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = environment[name]?.trim()
+  const file = `${name}_FILE` in SETTINGS ? undefined : environment[`${name}_FILE`]
+  // Whichever won, somebody would wonder one night why his new password does nothing.
+  if (value && file) throw new Error(`is set as well as ${name}: keep one of them`)
   if (value) return value
-  const file = environment[`${name}_FILE`]
-  if (!file || `${name}_FILE` in SETTINGS) return undefined
+  if (!file) return undefined
   const content = readFileSync(file, 'utf8').trim()
   if (content === '') throw new Error('is empty')
   return content

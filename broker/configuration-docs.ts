@@ -15,7 +15,12 @@ Made from \`broker/config.ts\` by \`npm run docs\`; do not edit.
 
 The broker is configured by environment variables, read once at the start. \`NAME_FILE\` reads the value of
 \`NAME\` from a file, which is how secrets such as a \`REDIS_URL\` with a password should come in. A value that
-cannot be used ends the start with exit code 1 and one line that names the variable and never a secret. NAME wins over NAME_FILE; an empty file is an error.
+cannot be used ends the start with exit code 1 and one line that names the variable and never a secret. Set \`NAME\` or \`NAME_FILE\`, not both; an empty file is an error.
+
+\`connect-broker check-config\` tells what would run, or every error at once. A variable whose name is nearly that of a
+setting is warned about, there and at the start.
+
+Certificate, apps and a \`LOG_LEVEL_FILE\` are read again while the broker runs; everything else needs a restart.
 `
 
 const FIXED = `

@@ -6,6 +6,7 @@ import type { Config } from './config.js'
 import { startService } from './service.js'
 import type { Service } from './service.js'
 import { SettingError } from './setting-error.js'
+import { findUnknownVariables } from './unknown-variables.js'
 import { welcome } from './welcome.js'
 
 /** Environment → config → service → signals → exit code. */
@@ -16,6 +17,8 @@ async function main(): Promise<void> {
   const onSuppressed = (level: string) => metrics.logLinesSuppressed.inc({ level })
   const { log, flush, written } = createLog({ level: config.logLevel, isTerminal, onSuppressed })
   process.on('exit', flush)
+  for (const unknown of findUnknownVariables(process.env))
+    log.warn(unknown, 'a variable that is no setting of the broker; it changes nothing')
   // A mistake of ours: nothing may go on as if it had not happened. The container starts us again.
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception')
@@ -25,13 +28,20 @@ async function main(): Promise<void> {
   // Before the start, which may take long: as the first process of a container we would not hear them at all.
   const starting = startService(config, log, metrics)
   stopOnSignals(starting, config.drainMs, log, written)
+  process.on(
+    'SIGHUP',
+    () =>
+      void starting.then(
+        (service) => service.reload(),
+        () => {},
+      ),
+  )
   const service = await starting.catch(async (error: Error) => {
     if (error instanceof SettingError) log.fatal(error.message)
     else log.fatal({ err: error }, 'the broker could not start')
     await written()
     process.exit(error instanceof SettingError ? 1 : 70)
   })
-  process.on('SIGHUP', () => service.apps.reload())
   const store = config.redisUrl === undefined ? 'embedded' : 'redis'
   log.info({ ...service.ports, store, apps: service.apps.appIds().length }, 'ready')
   if (isTerminal) process.stdout.write(welcome(service, config))
