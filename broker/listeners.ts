@@ -5,6 +5,7 @@ import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
+import type { Server as TlsServer } from 'node:tls'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
@@ -163,6 +164,10 @@ export function createListeners(options: ListenersOptions) {
     },
     /** Ports that were opened and are not open any more. */
     closed: () => [...opened].filter((name) => !servers[name].listening),
+    /** For handshakes from here on; sessions that are open keep theirs. */
+    useCertificate({ cert, key }: ListenersOptions['certificate']): void {
+      for (const server of [servers.mqtts as TlsServer, https]) server.setSecureContext({ ...tls, cert, key })
+    },
     /** Takes no new connections from here on. */
     stopAccepting(): void {
       for (const server of Object.values(servers)) server.close()

@@ -27,7 +27,8 @@ import type { Metrics } from '../ops/metrics.js'
 import { watchState } from '../ops/state-metrics.js'
 import type { RedisStore } from '../store/redis/redis-store.js'
 import type { Store } from '../store/store.js'
-import { daysLeft, ensureSelfSigned, expiresAt, readCertificate } from './certificate.js'
+import { ensureSelfSigned, expiresAt, readCertificate } from './certificate.js'
+import { watchCertificate } from './certificate-watch.js'
 import type { Config } from './config.js'
 import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
@@ -42,6 +43,7 @@ import { createEnginePersistence } from './engine-persistence.js'
 import { readHealth } from './health.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
+import { watchLogLevel } from './log-level-watch.js'
 import { measureStore } from './measured-store.js'
 import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
@@ -53,6 +55,8 @@ export interface Service {
   ports: OpenPorts & { admin?: number }
   apps: AppRegistry
   certFile: string
+  /** Reads certificate, apps and log level again; what is broken stays as it was, and the log says so. */
+  reload(): void
   /** Takes no new connections, lets what is under way be acknowledged, and closes everything in reverse. */
   stop(): Promise<void>
 }
@@ -100,9 +104,6 @@ async function openEverything(
   const certificate = readCertificate(tlsFiles)
   if (!config.tls)
     log.warn({ certFile: tlsFiles.certFile }, 'TLS certificate is self-signed: phones will not trust it')
-  const days = daysLeft(certificate.cert, new Date())
-  if (days < CERTIFICATE_WARNING_DAYS)
-    log.warn({ days, certFile: tlsFiles.certFile }, 'TLS certificate expires soon or has expired')
 
   const apps = named('APPS_FILE', () => openAppRegistry({ file: config.appsFile, log }))
   closers.push(() => apps.stop())
@@ -258,6 +259,15 @@ async function openEverything(
     await http.stop()
     listeners.stop()
   })
+  const certificateWatch = watchCertificate({
+    files: tlsFiles,
+    certificate,
+    onChange: listeners.useCertificate,
+    log,
+  })
+  closers.push(() => certificateWatch.stop())
+  const logLevel = watchLogLevel(config.logLevelFile, log)
+  closers.push(() => logLevel.stop())
   const state = {
     appIds: apps.appIds,
     countOpenIncidents: store.incidents.countOpen,
@@ -266,7 +276,7 @@ async function openEverything(
     isDurable: async () => (await store.durability()).isDurable,
     loopLagMs: door.lagMs,
     telemetryLoad: () => admission.load,
-    certificateExpiresAt: () => expiresAt(certificate.cert),
+    certificateExpiresAt: () => expiresAt(certificateWatch.current().cert),
   }
   watchState(metrics.registry, state)
   const ports: Service['ports'] = await listeners.start()
@@ -278,6 +288,11 @@ async function openEverything(
     ports,
     apps,
     certFile: tlsFiles.certFile,
+    reload() {
+      logLevel.reload()
+      certificateWatch.reload()
+      apps.reload()
+    },
     stop() {
       isStopping = true
       return closeAll()
@@ -350,5 +365,3 @@ const TELEMETRY_PER_TURN = 32
 const TELEMETRY_UNDER_WAY_MAX = 512
 /** Of 32 packets each: about 3 ms of checks. */
 const CONNECTIONS_READ_PER_TURN = 8
-/** Long enough to order one by hand. */
-const CERTIFICATE_WARNING_DAYS = 14
