@@ -61,15 +61,24 @@ export function openAppRegistry({ file, log }: { file: string; log: Log }): AppR
 /** Writes an apps file with the demo app and a random secret unless there is one. True when it was written. */
 export function ensureDemoApp(file: string): boolean {
   if (existsSync(file)) return false
-  const apps = [{ appId: DEMO_APP_ID, secrets: [randomBytes(32).toString('base64url')], disabled: false }]
+  const apps = [{ appId: DEMO_APP_ID, secrets: [createSecret()], disabled: false }]
   writeFileSync(file, `${JSON.stringify({ apps }, null, 2)}\n`, { mode: 0o600 })
   chmodSync(file, 0o600)
   return true
 }
 
+/** 256 random bits. */
+export function createSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
 /** @throws as openAppRegistry. */
 export function readAppsFile(file: string): Map<string, App> {
-  const text = readFileSync(file, 'utf8')
+  return parseApps(readFileSync(file, 'utf8'))
+}
+
+/** The apps in a file's text. @throws when it is broken; the message names the place, never a secret. */
+export function parseApps(text: string): Map<string, App> {
   let json: unknown
   try {
     json = JSON.parse(text)

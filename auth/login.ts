@@ -84,7 +84,7 @@ export function createLogin(options: {
 export type Login = ReturnType<typeof createLogin>
 
 /** What integrators get wrong most often, said without repeating any of the password. */
-function hintFor(password: Buffer | undefined): { hint?: string } {
+export function hintFor(password: Buffer | undefined): { hint?: string } {
   const text = password?.toString('latin1') ?? ''
   if (text === '') return { hint: 'no password' }
   if (/^bearer /i.test(text)) return { hint: 'over MQTT the password is the hash alone, without "Bearer "' }

@@ -12,6 +12,7 @@ import { readTopicFilter } from '../auth/topics.js'
 import type { Handler } from '../handlers/handler.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
+import type { User } from '../store/user.js'
 import type { Gate } from './gate/gate.js'
 import type { GatewayPart } from './gateway-part.js'
 import type { Reason } from './gate/mqtt5.js'
@@ -42,6 +43,8 @@ export interface Engine {
   takeAbandoned(gate: Gate, packet: PublishPacket): void
   /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user or gateway revoked. */
   endRefusedSessions(): void
+  /** Ends a user's sessions on this node, for an operator; nothing keeps him from coming back. How many there were. */
+  endSessionsOf(user: User, by: string): number
   /** Ends every session within drainMs, with DISCONNECT 0x8B, after what is under way has been answered. */
   stop(drainMs: number): Promise<void>
 }
@@ -237,6 +240,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         metrics.sessionsEnded.inc({ reason: why })
         gate.closeWith({ code: REASON.administrativeAction, text: ENDED_LOGINS[why] })
       }
+    },
+    endSessionsOf(user, by) {
+      const open = sessions.of(user).filter(({ gate }) => !ending.has(gate))
+      for (const { sessionId, gate } of open) {
+        ending.add(gate)
+        log.info({ sessionId, appId: user.appId, userId: user.userId, by }, 'session ended by an operator')
+        metrics.sessionsEnded.inc({ reason: 'operator' })
+        gate.closeWith({ code: REASON.administrativeAction, text: 'ended by an operator' })
+      }
+      return open.length
     },
     async stop(drainMs) {
       isStopping = true

@@ -231,6 +231,12 @@ async function openEverything(
     gatewaySessionsOf: (name) => gatewaySessions.of(name).map(describeGatewaySession),
     gatewayEndpointFor: (hostName) => gatewayEndpoint(config.gateways.address, hostName, openPorts),
     mesh,
+    sessionsOfApp: (appId) =>
+      sessions
+        .all()
+        .filter(({ principal }) => principal.appId === appId)
+        .map(describeWithUser),
+    endSessionsOf: engine.endSessionsOf,
     clock,
     corsOrigins: config.corsOrigins,
     log,
@@ -344,6 +350,11 @@ function describeGatewaySession({ sessionId, gate, since, lastPublicationAt, nod
 }
 
 const VERSION_NAMES = { 3: '3.1', 4: '3.1.1', 5: '5.0' }
+
+function describeWithUser(session: Session) {
+  const { userId, externalUserId } = session.principal
+  return { ...describeSession(session), user: { userId, externalUserId } }
+}
 
 function makeDataDir(dataDir: string): void {
   named('DATA_DIR', () => {

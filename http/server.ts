@@ -23,6 +23,8 @@ import type { MeshStatusOptions } from './backend/mesh-status.js'
 import { nodeRoutes } from './backend/nodes.js'
 import type { NodeRouteOptions } from './backend/nodes.js'
 import { backendRevocationRoutes } from './backend/revocations.js'
+import { backendSessionRoutes } from './backend/sessions.js'
+import type { SessionRoutesOptions } from './backend/sessions.js'
 import { backendUserRoutes } from './backend/users.js'
 import { serveDescription } from './description.js'
 import { refuseDoubledHeaders } from './doubled-headers.js'
@@ -56,6 +58,10 @@ export interface HttpOptions {
   /** Where nodes reach the broker, when a backend asked for it under this host name. */
   gatewayEndpointFor: (hostName: string) => GatewayEndpoint
   mesh: MeshStatusOptions & Omit<NodeRouteOptions, 'users'>
+  /** Every session of an app on this node. */
+  sessionsOfApp: SessionRoutesOptions['sessionsOfApp']
+  /** Ends a user's sessions on this node; how many there were. */
+  endSessionsOf: SessionRoutesOptions['endSessionsOf']
   clock: Clock
   /** Origins that browsers may call from; empty: none. */
   corsOrigins: string[]
@@ -120,6 +126,7 @@ function backendRoutes(options: HttpOptions) {
         endpointFor: options.gatewayEndpointFor,
       }),
     )
+    await app.register(backendSessionRoutes(options))
     await app.register(eventRoutes({ events: store.events, bell }))
   }
 }

@@ -79,7 +79,10 @@ for (const kind of ['embedded', 'redis'] as const) {
       )
     const kept = (await host.store.telemetry.readLatest('demo-app', 99)).toReversed()
     t.equal(kept.length, 3)
-    t.match(kept[1]?.fields, { deviceBattery: 100, mesh: { battery: { isPowered: true }, voltage: Math.fround(3.7) } })
+    t.match(kept[1]?.fields, {
+      deviceBattery: 100,
+      mesh: { battery: { isPowered: true }, voltage: Math.fround(3.7) },
+    })
     t.equal(kept[1]?.position, undefined)
     t.match(kept[2], { isHistory: true, fields: { mesh: { radio: { device: 1, battery: 3 } } } })
     t.equal(await countOf(host, 'copy'), 16)
