@@ -86,11 +86,10 @@ async function send(options: {
       new URL(`/v1/backend${path}`, base),
       {
         method,
-        agent: false,
         timeout: ANSWER_LIMIT_MS,
         auth: login,
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes) },
-        ...(socket ? { createConnection: () => socket } : {}),
+        ...(socket ? { createConnection: () => socket } : { agent: false }),
       },
       (response) => {
         const chunks: Buffer[] = []

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig } from '../config.js'
-import { named } from '../setting-error.js'
 import { signSession } from '../sign-session.js'
+import { findApp } from './choose-app.js'
 import { addCommand, print } from './command.js'
 
 /** For a try; in production the partner's own server signs. */
@@ -13,11 +13,8 @@ export function addSign(program: Command, environment: NodeJS.ProcessEnv): void 
     .requiredOption('--user <externalUserId>', "the user's id in the partner's own system")
     .action((options: { app: string; user: string; json?: boolean }) => {
       const { appsFile } = readConfig(environment)
-      const signed = named('APPS_FILE', () => signSessionIn(appsFile, options))
+      findApp(appsFile, options.app)
+      const signed = signSession(appsFile, options.app, options.user)
       print(options, signed, () => JSON.stringify(signed))
     })
-}
-
-function signSessionIn(appsFile: string, { app, user }: { app: string; user: string }) {
-  return signSession(appsFile, app, user)
 }
