@@ -24,6 +24,8 @@ export function addGroup(parent: Command, name: string, about: string): Command 
 
 /** Prints for people, or with --json one line of JSON. */
 export function print({ json }: { json?: boolean }, value: unknown, text: () => string): void {
+  // `| head` has read enough.
+  process.stdout.once('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1))
   process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text()}\n`)
 }
 
