@@ -17,9 +17,16 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): { cert: Buffer
   try {
     createSecureContext({ cert, key })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') {
+    const { code = '', reason } = error as NodeJS.ErrnoException & { reason?: string }
+    if (code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH')
       throw new SettingError('TLS_KEY_FILE', 'is not the key of TLS_CERT_FILE', error)
-    }
+    // A hash or a key of the past: it is a certificate, but nobody would take it.
+    if (/TOO_(WEAK|SMALL)$/.test(code))
+      throw new SettingError(
+        'TLS_CERT_FILE',
+        `is too weak for today's clients (${reason}); make a new one`,
+        error,
+      )
     throw new SettingError('TLS_CERT_FILE, TLS_KEY_FILE', 'no PEM certificate and private key', error)
   }
   return { cert, key }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { SETTINGS } from '../../broker/config.js'
 import { temporaryDirectory } from '../support/broker.js'
-import { createCertificate } from '../support/certificates.js'
+import { createAuthority, createCertificate } from '../support/certificates.js'
 import { runCli } from '../support/cli.js'
 
 const SECRET = 'hunter2-s3cr3t'
@@ -13,7 +13,11 @@ const write = (name: string, content: string) => {
   return join(directory, name)
 }
 const DATA_DIR = join(directory, 'data')
-const [pair, other] = await Promise.all([createCertificate(), createCertificate()])
+const [pair, other, weak] = await Promise.all([
+  createCertificate(),
+  createCertificate(),
+  createCertificate({ authority: await createAuthority(), algorithm: 'sha1' }),
+])
 const cert = write('cert.pem', pair!.cert)
 const key = write('key.pem', pair!.key)
 // Root may read everything unless that capability is taken away.
@@ -42,6 +46,10 @@ const WRONG: Record<string, [settings: NodeJS.ProcessEnv, says: RegExp]> = {
   'a key of another certificate': [
     { TLS_CERT_FILE: cert, TLS_KEY_FILE: write('other.pem', other!.key) },
     /^TLS_KEY_FILE: is not the key of TLS_CERT_FILE$/,
+  ],
+  'a certificate that nobody would take': [
+    { TLS_CERT_FILE: write('weak.pem', weak!.cert), TLS_KEY_FILE: write('weak-key.pem', weak!.key) },
+    /^TLS_CERT_FILE: is too weak for today's clients \(ca md too weak\); make a new one$/,
   ],
   'a certificate without its key': [
     { TLS_CERT_FILE: cert },

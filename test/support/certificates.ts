@@ -12,6 +12,7 @@ export async function createAuthority(): Promise<Pair> {
   const pair = await generate([{ name: 'commonName', value: 'authority of a test' }], {
     keyType: 'ec',
     curve: 'P-256',
+    algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', keyCertSign: true, critical: true },
@@ -22,12 +23,19 @@ export async function createAuthority(): Promise<Pair> {
 
 /** A certificate for localhost and 127.0.0.1, or other names; valid for a year unless told otherwise. */
 export async function createCertificate(
-  options: { authority?: Pair; names?: string[]; notBefore?: Date; notAfter?: Date } = {},
+  options: {
+    authority?: Pair
+    names?: string[]
+    notBefore?: Date
+    notAfter?: Date
+    algorithm?: 'sha1' | 'sha256'
+  } = {},
 ): Promise<Pair> {
-  const { authority, names = ['localhost', '127.0.0.1'], notBefore, notAfter } = options
+  const { authority, names = ['localhost', '127.0.0.1'], notBefore, notAfter, algorithm = 'sha256' } = options
   const pair = await generate([{ name: 'commonName', value: names[0] as string }], {
     keyType: 'ec',
     curve: 'P-256',
+    algorithm,
     ...(authority ? { ca: authority } : {}),
     ...(notBefore ? { notBeforeDate: notBefore } : {}),
     ...(notAfter ? { notAfterDate: notAfter } : {}),
