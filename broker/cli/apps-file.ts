@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -60,7 +61,7 @@ function replace(file: string, before: string | null, after: string): void {
         const { uid, gid } = statSync(file)
         fchownSync(descriptor, uid, gid)
       }
-      writeSync(descriptor, after)
+      writeFileSync(descriptor, after) // all of it: one write may take a part where the disk is nearly full
       fsyncSync(descriptor)
     } finally {
       closeSync(descriptor)

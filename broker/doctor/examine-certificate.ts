@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { checkServerIdentity } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import type { Endpoint } from './endpoints.js'
 import type { Finding } from './finding.js'
@@ -51,7 +50,7 @@ export function examineCertificate(socket: TLSSocket, endpoint: Endpoint, trust:
       ),
     ]
   const name = trust.name ?? (isIP(endpoint.host) === 0 ? endpoint.host : undefined)
-  if (name !== undefined && checkServerIdentity(name, socket.getPeerCertificate()) !== undefined)
+  if (name !== undefined && (isIP(name) ? shown.checkIP(name) : shown.checkHost(name)) === undefined)
     findings.push(
       finding(
         'fault',

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Fault } from './finding.js'
 import type { Finding } from './finding.js'
@@ -9,7 +9,7 @@ export async function lookAtData(dataDir: string): Promise<Finding[]> {
   try {
     const descriptor = openSync(file, 'wx', 0o600)
     try {
-      writeSync(descriptor, Buffer.alloc(TRIAL_BYTES, 1))
+      writeFileSync(descriptor, Buffer.alloc(TRIAL_BYTES, 1)) // a full disk takes a part of one write without an error
       fsyncSync(descriptor)
     } finally {
       closeSync(descriptor)

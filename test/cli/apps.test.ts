@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync, statSync, symlinkSync, lstatSync, writeFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -80,6 +81,26 @@ t.test('a broken file is not written over, and never quoted', async (t) => {
   t.match(result, { code: 1, errors: /APPS_FILE: not JSON/ })
   t.notMatch(result.errors, SECRET)
   t.equal(readFileSync(file, 'utf8'), broken)
+})
+
+t.test('on a full disk the file stays as it was', async (t) => {
+  const disk = temporaryDirectory(t)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'pipe' })
+  } catch (error) {
+    return t.pass('a small file system', { skip: String((error as { stderr?: Buffer }).stderr) })
+  }
+  t.teardown(() => execFileSync('umount', [disk]))
+  const file = join(disk, 'apps.json')
+  // More than the pages that are left once this and the lock are there.
+  const before = JSON.stringify({ apps: [{ appId: 'a', secrets: ['x'.repeat(40_000)] }] })
+  writeFileSync(file, before)
+  t.match(await runCli(t, ['apps', 'add', 'b'], { APPS_FILE: file }), {
+    code: 1,
+    errors: /no space left \(ENOSPC\)/,
+  })
+  t.equal(readFileSync(file, 'utf8'), before)
+  t.strictSame(readdirSync(disk), ['apps.json'])
 })
 
 t.test('commands at the same time wait for each other: none is lost', async (t) => {
