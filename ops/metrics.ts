@@ -75,7 +75,6 @@ export function createMetrics() {
       'clause',
     ]),
     messages: counter('messages_total', 'Publications by kind and outcome', ['kind', 'outcome']),
-    mesh: counter('mesh_messages_total', 'What gateways brought, by what became of it', ['outcome']),
     oddities: counter('oddities_total', 'Messages that were taken although something in them was wrong', [
       'kind',
       'note',

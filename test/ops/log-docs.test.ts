@@ -12,6 +12,13 @@ const COMPOSED = [
   'publication to a foreign topic refused',
   'retained publication refused',
   'repeated log lines suppressed',
+  ...['revoked users', 'gateways'].flatMap((what) => [
+    `${what} cannot be read; the last known stay`,
+    `${what} are read again`,
+  ]),
+  'gateway speaks for another node than before',
+  'publication of a gateway to a topic that is none of its own dropped',
+  'subscription of a gateway refused',
 ]
 
 t.test('docs/logs.md has a row for every line that the broker can log, and for no other', async (t) => {
