@@ -14,15 +14,22 @@ export interface FollowedSets<Kept> {
   stop(): void
 }
 
+/** Where a set may stand until the store is read for the first time; it is never older than what this node knew. */
+export interface LastKnown<Kept> {
+  load(appId: string): Kept | null
+  save(appId: string, kept: Kept): void
+}
+
 export function createFollowedSets<Kept extends { version: string }>(options: {
   /** Null when nothing has changed since `version`. */
   read: (appId: string, version: string | null) => Promise<Kept | null>
   appIds: () => string[]
   /** In the log: `revoked users`. */
   what: string
+  lastKnown?: LastKnown<Kept> | undefined
   log: Log
 }): FollowedSets<Kept> {
-  const { read, appIds, what, log } = options
+  const { read, appIds, what, lastKnown, log } = options
   const sets = new Map<string, Kept>()
   const listeners: (() => void)[] = []
   // One read of an app at a time: an older answer never replaces a newer one.
@@ -36,6 +43,7 @@ export function createFollowedSets<Kept extends { version: string }>(options: {
       const newest = await read(appId, sets.get(appId)?.version ?? null)
       if (!newest) return
       sets.set(appId, newest)
+      lastKnown?.save(appId, newest)
       for (const changed of listeners) changed()
     })
 
@@ -47,6 +55,8 @@ export function createFollowedSets<Kept extends { version: string }>(options: {
       if (away.delete(appId)) log.info({ appId }, `${what} are read again`)
     } catch (error) {
       const reason = (error as Error).message
+      const last = sets.has(appId) ? null : lastKnown?.load(appId)
+      if (last) sets.set(appId, last)
       if (!away.has(appId)) log.warn({ appId, reason }, `${what} cannot be read; the last known stay`)
       away.add(appId)
     } finally {

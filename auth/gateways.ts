@@ -1,6 +1,7 @@
 import type { Log } from '../ops/log.js'
 import type { GatewayRecord, GatewaySet, GatewayStore } from '../store/gateways.js'
 import { createFollowedSets } from './followed-sets.js'
+import type { LastKnown } from './followed-sets.js'
 import type { GatewayName } from './gateway-names.js'
 import { createGatewayToken, GATEWAY_TOKENS_MAX, hashGatewayToken } from './gateway-token.js'
 
@@ -8,7 +9,7 @@ import { createGatewayToken, GATEWAY_TOKENS_MAX, hashGatewayToken } from './gate
 export interface Gateways {
   /** As this node knows it. Asks no store: a login waits for none. */
   find(name: GatewayName): GatewayRecord | undefined
-  /** False until this node has read the app's gateways once: then it cannot say who is none. */
+  /** False until this node has read the app's gateways once, in this run or before: it cannot say who is none. */
   isRead(appId: string): boolean
   /** By id. @throws when the store cannot be read, as all that follow. */
   list(appId: string): Promise<GatewayRecord[]>
@@ -35,11 +36,13 @@ export interface NewToken {
 export function createGateways(options: {
   store: GatewayStore
   appIds: () => string[]
+  /** What this node knew before it stopped, for a start while the store is away. */
+  lastKnown?: LastKnown<GatewaySet> | undefined
   clock: { now(): Date }
   log: Log
 }): Gateways {
-  const { store, appIds, clock, log } = options
-  const sets = createFollowedSets<GatewaySet>({ read: store.read, appIds, what: 'gateways', log })
+  const { store, appIds, lastKnown, clock, log } = options
+  const sets = createFollowedSets<GatewaySet>({ read: store.read, appIds, what: 'gateways', lastKnown, log })
 
   function make() {
     const token = createGatewayToken()

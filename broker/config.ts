@@ -122,7 +122,7 @@ export const SETTINGS = {
   DATA_DIR: setting(
     z.string().min(1),
     './data',
-    'Where the broker keeps what it makes: the embedded store, the journal, the demo app, the self-signed certificate. Each node has its own.',
+    'Where the broker keeps what it makes: the embedded store, the journal, the gateways it knew last, the demo app, the self-signed certificate. Each node has its own.',
   ),
   REDIS_URL: setting(
     redisUrl,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
 import { createGatewayLogin } from '../auth/gateway-login.js'
+import { createGatewaysFile } from '../auth/gateways-file.js'
 import { createGateways } from '../auth/gateways.js'
 import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createRevokedUsers } from '../auth/revoked-users.js'
@@ -119,7 +120,14 @@ async function openEverything(
   const revokedUsers = createRevokedUsers({ store: store.revocations, appIds: apps.appIds, clock, log })
   closers.push(() => revokedUsers.stop())
   const login = createLogin({ apps, throttle, revokedUsers })
-  const gateways = createGateways({ store: store.gateways, appIds: apps.appIds, clock, log })
+  const gateways = createGateways({
+    store: store.gateways,
+    appIds: apps.appIds,
+    // The embedded store is never away.
+    lastKnown: redis && createGatewaysFile({ file: join(config.dataDir, 'gateways.json'), log }),
+    clock,
+    log,
+  })
   closers.push(() => gateways.stop())
   const gatewaySessions = createGatewaySessions(config.gateways)
   const learnAlias = createAliasLearner(store.users)

@@ -79,37 +79,6 @@ t.test(
   },
 )
 
-t.test(
-  'while Redis is away gateways log in as they are known, and nobody hears why it was refused',
-  async (t) => {
-    const top = await makeGateway(here, 'top')
-    await allKnow()
-    const away = nodes.map((node) =>
-      loggedNext(node, ({ msg }) => msg?.startsWith('gateways cannot be read') === true),
-    )
-    await redis.stop()
-    await Promise.all(away)
-    await areUndisturbed(t, await openEverywhere(t, top))
-    t.equal((await backendOf(here).post('/gateways', { gatewayId: 'new' })).status, 503)
-    t.equal((await backendOf(here).get('/gateways')).status, 503)
-
-    // It has never read who is a gateway: that is no fault of the client, who is to come again.
-    const blind = await startBroker(t, { env })
-    for (const [version, code] of [
-      [4, 3],
-      [5, 0x88],
-    ] as const) {
-      const connack = await refusedConnack(t, blind.ports.mqtt, connectOf(top, version))
-      t.equal(connack.reasonCode ?? connack.returnCode, code)
-    }
-    t.match(await blind.logged(({ msg }) => msg === 'login refused'), { why: 'gateways-unread' })
-    const back = loggedNext(blind, ({ msg }) => msg === 'gateways are read again')
-    await redis.start()
-    await back
-    await connectGateway(t, blind, top)
-  },
-)
-
 t.test('a node with a mistyped token is limited alone, at its address', async (t) => {
   const [good, mistyped] = [await makeGateway(here, 'good'), await makeGateway(here, 'mistyped')]
   await connectGateway(t, here, mistyped)
@@ -152,6 +121,44 @@ t.test("a disabled app's gateways are ended like its users", async (t) => {
   await areEnded(t, ending)
   await isRefused(t, login, 'disabled-app')
 })
+
+t.test(
+  'while Redis is away gateways log in as they are known, and nobody hears why it was refused',
+  async (t) => {
+    const top = await makeGateway(here, 'top')
+    await allKnow()
+    const away = nodes.map((node) =>
+      loggedNext(node, ({ msg }) => msg?.startsWith('gateways cannot be read') === true),
+    )
+    await redis.stop()
+    await Promise.all(away)
+    await areUndisturbed(t, await openEverywhere(t, top))
+    t.equal((await backendOf(here).post('/gateways', { gatewayId: 'new' })).status, 503)
+    t.equal((await backendOf(here).get('/gateways')).status, 503)
+
+    // It has never read who is a gateway: that is no fault of the client, who is to come again.
+    const blind = await startBroker(t, { env })
+    for (const [version, code] of [
+      [4, 3],
+      [5, 0x88],
+    ] as const) {
+      const connack = await refusedConnack(t, blind.ports.mqtt, connectOf(top, version))
+      t.equal(connack.reasonCode ?? connack.returnCode, code)
+    }
+    t.match(await blind.logged(({ msg }) => msg === 'login refused'), { why: 'gateways-unread' })
+    // One that has known them before lets them in, and what they bring goes to its journal.
+    t.equal(await there.stop(), 0)
+    const known = await startBroker(t, { env, dataDir: there.dataDir })
+    t.equal(await (await connectGateway(t, known, top)).publish(TOPIC, ''), 0)
+    const wrong = connectOf({ ...top, password: 'x'.repeat(24) }, 4)
+    t.equal((await refusedConnack(t, known.ports.mqtt, wrong)).returnCode, 5)
+
+    const back = loggedNext(blind, ({ msg }) => msg === 'gateways are read again')
+    await redis.start()
+    await back
+    await connectGateway(t, blind, top)
+  },
+)
 
 function connectOf({ username, password }: GatewayCredentials, protocolVersion: 4 | 5) {
   return { protocolVersion, username, password: Buffer.from(password) }
