@@ -98,7 +98,9 @@ export function report(owner: User, report: SosReport, stamp: Stamp, way: Report
         ...(relayer ? { relayedBy: relayer } : {}),
         ...(unattributed ? { unattributed } : {}),
       },
-      ...(report.position ? { trailPoint: { occurredAt: report.timestamp, position: report.position } } : {}),
+      ...(report.position
+        ? { trailPoint: { occurredAt: report.positionAt ?? report.timestamp, position: report.position } }
+        : {}),
       reportKeys,
       result: { is: openIncident ? 'updated' : 'opened', incident },
     }

@@ -84,6 +84,6 @@ function logOutcome(log: Log, about: object, outcome: Outcome): void {
 }
 
 /** Of ours, not of the store: the journal would only bring it again. */
-function isMistake(error: unknown): boolean {
+export function isMistake(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
 }

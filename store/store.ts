@@ -111,7 +111,10 @@ export interface Position {
 export interface SosReport {
   /** The phone's time, as it wrote it where that was usable; else the server's. */
   timestamp: string
-  /** Microseconds since 1970 of `timestamp`; absent when the server's clock had to stand in. */
+  /**
+   * Microseconds since 1970 of `timestamp`, or the name of the packet that brought it by mesh; absent when the server's
+   * clock had to stand in.
+   */
   reportKey?: string
   position?: Position
   /** `timestamp` of the report that brought `position`. */

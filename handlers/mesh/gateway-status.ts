@@ -14,6 +14,8 @@ export type MeshOutcome =
   | 'history'
   | 'copy'
   | 'unmapped'
+  /** Nobody could be asked whose it is while the store is away, and nobody had been before: thrown away. */
+  | 'owner-unknown'
   | 'no-position'
   | 'node-info'
   | 'gateway-alive'

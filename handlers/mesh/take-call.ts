@@ -52,8 +52,12 @@ export function createCallTaker({ incidents, telemetry, whose }: CallTakerOption
       ...(call.copyKey === undefined ? {} : { copyKey: call.copyKey }),
       ...(unattributed ? { unattributed } : {}),
     }
-    const rule = reportRule(user, report, stamp, way)
-    const outcome = await incidents.change(user, reportKeysOf(report, stamp, way), rule)
+    const outcome = await incidents.change(user, reportKeysOf(report, stamp, way), (state) => {
+      const known = state.openIncident?.report.positionAt
+      const isOlder = known !== undefined && msOf(known) >= msOf(report.positionAt ?? '')
+      const counted = isOlder ? withoutPosition(report) : report
+      return reportRule(user, counted, stamp, way)(state)
+    })
     return accepted(outcome.is === 'repeat', outcome.incident, unattributed ? ['unattributed'] : [])
   }
 
@@ -102,6 +106,11 @@ interface Owner {
   user: User
   hardwareId?: string
   unattributed?: { sender: string; why: string; name?: string }
+}
+
+/** The incident knows a newer one, perhaps of the phone. */
+function withoutPosition({ position: _position, positionAt: _at, ...report }: SosReport): SosReport {
+  return report
 }
 
 function accepted(isRepeat: boolean, incident: Incident, notes: string[]): Outcome {

@@ -67,7 +67,7 @@ t.test('calls of the mesh over HTTP, while another broker on the same Redis hear
     await hear(alertOf(0x55667788, BEGIN + 1_000, 'SOS again'))
     t.match((await backend.get(`/alerts/${id}`)).body, {
       alert: { state: 'acknowledged', reports: 2, message: 'SOS again' },
-      trail: [{ latitude: 47.5 }, { latitude: 47.5 }],
+      trail: [{ latitude: 47.5, occurredAt: '2026-05-01T09:59:00.000Z' }],
     })
     t.match((await backend.post(`/alerts/${id}/resolve`, { note: 'found' })).body, {
       alert: { state: 'resolved' },

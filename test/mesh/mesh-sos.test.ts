@@ -6,7 +6,7 @@ import { alertOf, BEGIN, positionOf, published, radioSosOf } from '../support/me
 import { countOf, openMeshHost, registerDevice } from '../support/mesh-host.js'
 import type { MeshHost, MeshHostOptions } from '../support/mesh-host.js'
 import { startRedis } from '../support/redis.js'
-import { user } from '../support/stores.js'
+import { countIn, reportNumber, user } from '../support/stores.js'
 
 const alice = user('alice')
 /** Her device, and the number that its node has up to firmware 2.7. */
@@ -77,6 +77,33 @@ for (const kind of ['embedded', 'redis'] as const) {
         })
       },
     )
+
+    await t.test('a call without a position takes away no newer one of the phone’s report', async (t) => {
+      const host = await open(t, kind)
+      await registerDevice(host.store, alice, MAC)
+      await host.send('gw-1', ...published(positionOf(NODE, BEGIN - 600_000, 40)), BEGIN - 600_000)
+      const at = { position: { latitude: 41, longitude: 2 }, positionAt: '2026-05-01T10:00:00.000Z' }
+      await countIn(host.store, alice, reportNumber(0, at))
+      await host.send('gw-1', ...published(alertOf(NODE, BEGIN + 5_000)), BEGIN + 6_000)
+      const incident = await host.store.incidents.readOpen(alice)
+      t.match(incident, { reports: 2, report: { ...at, triggerSource: 'mesh-alert' } })
+      await host.send('gw-1', ...published(positionOf(NODE, BEGIN + 7_000, 42)), BEGIN + 8_000)
+      await host.send('gw-1', ...published(alertOf(NODE, BEGIN + 9_000)), BEGIN + 9_000)
+      t.match(await host.store.incidents.readOpen(alice), {
+        reports: 3,
+        report: { position: { latitude: 42 }, positionAt: '2026-05-01T10:00:07.000Z' },
+      })
+      const trail = await host.store.incidents.readTrail('demo-app', incident?.incidentId ?? '')
+      t.strictSame(
+        trail.map(({ occurredAt, position }) => [occurredAt, position.latitude]),
+        [
+          ['2026-05-01T10:00:00.000Z', 41],
+          ['2026-05-01T10:00:07.000Z', 42],
+          ['2026-05-01T10:00:07.000Z', 42],
+        ],
+        'a place is never dated later than somebody was there',
+      )
+    })
 
     await t.test(
       'every copy counts once, also after a restart, and after the incident was closed',
@@ -226,6 +253,8 @@ t.test(
     await Promise.all(calls.map((call) => host.send('gw-1', ...call, BEGIN + 2_000)))
     await Promise.all(calls.map((call) => host.send('gw-2', ...call, BEGIN + 2_000)))
     await host.send('gw-1', ...published(positionOf(NODE, BEGIN + 3_000, 41.5)), BEGIN + 3_000)
+    await host.send('gw-1', ...published(positionOf(0x1234, BEGIN, 41.5)), BEGIN + 3_000)
+    t.equal(await countOf(host, 'owner-unknown'), 1, 'no reason to send a gateway away')
     await redis.start()
     while ((await entriesOf(host)) > 0) await nextTurn()
     t.match(await host.store.incidents.readOpen(alice), {
