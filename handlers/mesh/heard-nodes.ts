@@ -1,6 +1,7 @@
 import type { Log } from '../../ops/log.js'
 import { HEARD_MAX } from '../../store/mesh.js'
 import type { HeardBy, HeardNode, MeshStore } from '../../store/mesh.js'
+import { within } from '../../store/within.js'
 import type { MeshGateway } from './mesh-intake.js'
 import type { MeshMessage } from './mesh-message.js'
 import { createPacketRate } from './packet-rate.js'
@@ -103,7 +104,8 @@ export function createHeardNodes({ store, log }: { store: MeshStore; log: Log })
     },
     async stop() {
       clearInterval(timer)
-      await write()
+      // A store that does not answer must not hold up a stop.
+      await within(STOP_LIMIT_MS, write()).catch(() => {})
     },
   }
 }
@@ -171,4 +173,5 @@ function merge(stored: HeardNode, heard: HeardNode): HeardNode {
 const NEWCOMERS_PER_MINUTE = 60
 /** What a crash may forget; names and last positions of nodes come again by themselves. */
 const WRITE_MS = 5_000
+const STOP_LIMIT_MS = 1_000
 const GATEWAYS_MAX = 16

@@ -37,6 +37,16 @@ const ROUTES = [
   'DELETE /v1/backend/gateways/{gatewayId}/old-token',
   'DELETE /v1/backend/gateways/{gatewayId}',
   'GET /v1/backend/events',
+  'GET /v1/backend/alerts',
+  'GET /v1/backend/alerts/{id}',
+  'POST /v1/backend/alerts/{id}/acknowledge',
+  'POST /v1/backend/alerts/{id}/resolve',
+  'POST /v1/backend/alerts/{id}/cancel',
+  'GET /v1/backend/nodes',
+  'PUT /v1/backend/nodes/{nodeId}',
+  'DELETE /v1/backend/nodes/{nodeId}',
+  'GET /v1/backend/mesh',
+  'GET /v1/backend/mesh/gateways/{gatewayId}',
 ]
 const REPORT = { timestamp: '2026-05-01T10:00:00.123Z', latitude: 41.4, longitude: 2.2, altitude: 0 }
 
@@ -108,6 +118,13 @@ t.test('the description of the API', (t) =>
         ['PUT /v1/sdk/contacts/{id}', await phone.put(contactPath, { name: 'Jon' })],
         ['DELETE /v1/sdk/contacts/{id}', await phone.delete(`/v1/sdk/contacts/${unknown}`)],
         ['GET /v1/backend/incidents', await backend('GET', '/incidents')],
+        ['GET /v1/backend/alerts', await backend('GET', '/alerts?state=all')],
+        ['GET /v1/backend/alerts/{id}', await backend('GET', `/alerts/${id}`)],
+        ['PUT /v1/backend/nodes/{nodeId}', await backend('PUT', '/nodes/!11223344', { hardwareId: null })],
+        ['PUT /v1/backend/nodes/{nodeId}', await backend('PUT', '/nodes/11223344', { hardwareId: null })],
+        ['GET /v1/backend/nodes', await backend('GET', '/nodes')],
+        ['DELETE /v1/backend/nodes/{nodeId}', await backend('DELETE', '/nodes/!11223344')],
+        ['GET /v1/backend/mesh', await backend('GET', '/mesh')],
         ['GET /v1/backend/incidents/{id}', await backend('GET', `/incidents/${id}`)],
         ['GET /v1/backend/incidents/{id}', await backend('GET', `/incidents/${unknown}`)],
         [
