@@ -10,8 +10,10 @@ export async function leaveInWaves<Client>(
   leave: (wave: Client[], left: number) => void,
 ): Promise<void> {
   const size = sizeOfWave(all.length, drainMs)
+  const startedAt = performance.now()
   for (let at = 0; at < all.length; at += size) {
-    if (at > 0) await wait(PAUSE_MS)
+    // By the clock, so that a machine that is late with one wave is not late with all that follow.
+    if (at > 0) await wait(Math.max(0, startedAt + (at / size) * PAUSE_MS - performance.now()))
     const wave = all.slice(at, at + size)
     leave(wave, all.length - at - wave.length)
   }
