@@ -141,8 +141,8 @@ export const SETTINGS = {
   ),
   DRAIN_SECONDS: setting(
     whole(0, 300),
-    '5',
-    'How long more than a hundred sessions take to leave after SIGTERM, in waves, so that the other nodes are not met by all at once. With this the broker has stopped within 10 s, before a container engine kills it; give that 5 s more than this. `0`: all at once.',
+    '4',
+    'How long more than a hundred sessions take to leave after SIGTERM, in waves, so that the other nodes are not met by all at once. The last to go may need 5 s for its answers: so the broker has stopped within 10 s, before a container engine kills it. Give that 6 s more than this. `0`: all at once.',
   ),
   LOG_LEVEL: setting(
     z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`),

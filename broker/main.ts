@@ -91,7 +91,7 @@ function readConfigOrExit(isTerminal: boolean): Config {
 
 /** Container engines kill after 10 s; what was acknowledged is stored already. */
 const STOP_LIMIT_MS = 9_500
-/** What the last wave needs for its answers. */
-const LAST_WAVE_LIMIT_MS = 4_500
+/** What the last wave needs at most: three seconds for its answers, one to read DISCONNECT, one to close. */
+const LAST_WAVE_LIMIT_MS = 5_500
 
 void main()
