@@ -73,7 +73,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
 async function lookAtHttp(endpoint: Endpoint, trust: Trust, login: Login): Promise<Finding[]> {
   const answer = await ask(endpoint, trust, 'GET', '/v1/sdk/me', login)
   const check = endpoint.kind
-  const findings = [...answer.findings, ...lookAtClock(answer.date)]
+  const findings = [...answer.findings, ...lookAtClock(answer.clockAheadS)]
   if (answer.status === 200) return [...findings, { check, is: 'ok', says: 'login, answer' }]
   const { message } = (answer.json.error ?? {}) as { message?: string }
   const says =
@@ -84,9 +84,8 @@ async function lookAtHttp(endpoint: Endpoint, trust: Trust, login: Login): Promi
 }
 
 /** Phones take an event for their SOS only if its time is near their own; certificates have times too. */
-function lookAtClock(date: number): Finding[] {
-  const seconds = Math.round((date - Date.now()) / 1_000)
-  if (Number.isNaN(seconds) || Math.abs(seconds) < CLOCK_WARNING_S) return []
+function lookAtClock(seconds: number): Finding[] {
+  if (Math.abs(seconds) < CLOCK_WARNING_S) return []
   const how = `the broker's clock is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} this machine's`
   const is = Math.abs(seconds) < CLOCK_FAULT_S ? 'warning' : 'fault'
   return [{ check: 'clock', is, says: `${how}: let both follow NTP, phones compare times` }]

@@ -12,8 +12,8 @@ import { tlsOptions } from './open-wire.js'
 
 export interface HttpAnswer {
   status: number
-  /** The Date header, in milliseconds since 1970; NaN without one. */
-  date: number
+  /** How far the server's clock is ahead of ours, in seconds, negative behind; 0 as far as the time of the answer tells. */
+  clockAheadS: number
   json: Record<string, unknown>
   findings: Finding[]
 }
@@ -32,6 +32,7 @@ export function ask(
     'x-user-id': login.externalUserId,
     authorization: `Bearer ${login.userHash}`,
   }
+  const sentAt = Date.now()
   const answered = new Promise<HttpAnswer>((resolve, reject) => {
     const request = (isTls(endpoint) ? requestHttps : requestHttp)(
       {
@@ -48,6 +49,7 @@ export function ask(
         const findings = isTls(endpoint)
           ? examineCertificate(response.socket as TLSSocket, endpoint, trust)
           : []
+        const clockAheadS = compareClocks(response.headers.date, sentAt, Date.now())
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('error', reject)
@@ -55,8 +57,7 @@ export function ask(
           try {
             const text = Buffer.concat(chunks).toString()
             const json = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-            const date = Date.parse(response.headers.date ?? '')
-            resolve({ status: response.statusCode ?? 0, date, json, findings })
+            resolve({ status: response.statusCode ?? 0, clockAheadS, json, findings })
           } catch {
             reject(
               new Fault(
@@ -73,4 +74,11 @@ export function ask(
     request.end()
   })
   return inTime(answered, `${host}:${port} does not answer`)
+}
+
+/** The Date header is of some moment between sending and receiving, cut to whole seconds. */
+function compareClocks(header: string | undefined, sentAt: number, receivedAt: number): number {
+  const date = Date.parse(header ?? '')
+  if (date > receivedAt) return Math.round((date - receivedAt) / 1_000)
+  return date + 1_000 < sentAt ? -Math.round((sentAt - date) / 1_000) : 0
 }

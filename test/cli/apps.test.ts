@@ -105,11 +105,11 @@ t.test('on a full disk the file stays as it was', async (t) => {
 
 t.test('commands at the same time wait for each other: none is lost', async (t) => {
   const { file, apps } = createFile(t, null)
-  const names = ['a', 'b', 'c', 'd', 'e']
+  const names = ['a', 'b', 'c']
   const results = await Promise.all(names.map((name) => apps('add', name)))
   t.strictSame(
     results.map(({ code }) => code),
-    [0, 0, 0, 0, 0],
+    [0, 0, 0],
   )
   t.strictSame(
     read(file)

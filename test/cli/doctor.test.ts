@@ -159,7 +159,7 @@ t.test('fault: clocks that differ', async (t) => {
     nodeOptions,
   })
   t.equal(code, 1)
-  t.match(fault(findings, 'clock'), /^the broker's clock is (299|300|301|302) s behind this machine's: .*NTP/)
+  t.match(fault(findings, 'clock'), /^the broker's clock is (29\d|30\d) s behind this machine's: .*NTP/)
 })
 
 t.test('fault: a proxy in front that does not pass an upgrade on', async (t) => {
