@@ -36,6 +36,8 @@ const ROUTES = [
   'POST /v1/backend/gateways/{gatewayId}/rotate',
   'DELETE /v1/backend/gateways/{gatewayId}/old-token',
   'DELETE /v1/backend/gateways/{gatewayId}',
+  'GET /v1/backend/sessions',
+  'POST /v1/backend/users/{externalUserId}/kick',
   'GET /v1/backend/events',
   'GET /v1/backend/alerts',
   'GET /v1/backend/alerts/{id}',
@@ -138,6 +140,8 @@ t.test('the description of the API', (t) =>
         ['GET /v1/sdk/sos/history', await phone.get('/v1/sdk/sos/history')],
         ['POST /v1/backend/incidents/{id}/resolve', await backend('POST', `/incidents/${id}/resolve`)],
         ['POST /v1/backend/incidents/{id}/cancel', await backend('POST', `/incidents/${id}/cancel`)],
+        ['GET /v1/backend/sessions', await backend('GET', '/sessions')],
+        ['POST /v1/backend/users/{externalUserId}/kick', await backend('POST', '/users/eve/kick')],
         ['POST /v1/backend/users/{externalUserId}/revoke', await backend('POST', '/users/eve/revoke')],
         ['POST /v1/backend/users/{externalUserId}/unrevoke', await backend('POST', '/users/eve/unrevoke')],
       ]
