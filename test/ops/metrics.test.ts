@@ -12,7 +12,9 @@ import { startRedis } from '../support/redis.js'
 t.test(
   'docs/metrics.md names every metric of a live broker, with its type and labels, and no other',
   async (t) => {
-    const broker = await startBroker(t, { env: { REDIS_URL: (await startRedis(t)).url } })
+    const broker = await startBroker(t, {
+      env: { REDIS_URL: (await startRedis(t)).url, CONNECT_TIMEOUT_MS: '60000' },
+    })
     await useEverything(broker)
     const page = await (await fetch(`http://127.0.0.1:${broker.ports.admin}/metrics`)).text()
     const exposed = readExposed(page)
