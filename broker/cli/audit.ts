@@ -30,22 +30,20 @@ export function addAudit(program: Command, environment: NodeJS.ProcessEnv): void
       async (options: { app?: string; url?: string; json?: boolean; incident?: string; limit: string }) => {
         const limit = readCount('--limit', options.limit, 1_000_000)
         const backend = openBackend(readConfig(environment), options)
-        const steps = await readSteps(backend, options.incident, limit)
-        print(options, { appId: backend.appId, steps }, () =>
-          steps.length === 0
-            ? 'nothing in the event log'
-            : table(
-                ['WHEN', 'WHO', 'WHAT', 'OF', 'INCIDENT', 'NOTE'],
-                steps.map(({ at, who, what, of, incidentId, note }) => [
-                  at,
-                  who,
-                  what,
-                  of,
-                  incidentId,
-                  note ?? '',
-                ]),
-              ),
-        )
+        const { steps, hasMore } = await readSteps(backend, options.incident, limit)
+        print(options, { appId: backend.appId, steps, hasMore }, () => {
+          if (steps.length === 0) return 'nothing in the event log'
+          const rows = steps.map(({ at, who, what, of, incidentId, note }) => [
+            at,
+            who,
+            what,
+            of,
+            incidentId,
+            note ?? '',
+          ])
+          const list = table(['WHEN', 'WHO', 'WHAT', 'OF', 'INCIDENT', 'NOTE'], rows)
+          return hasMore ? `… and earlier ones: --limit ${limit * 10}\n${list}` : list
+        })
       },
     )
 }
@@ -61,16 +59,22 @@ interface Step {
 }
 
 /** The newest `limit` steps, oldest first. */
-async function readSteps(backend: Backend, incidentId: string | undefined, limit: number): Promise<Step[]> {
+async function readSteps(
+  backend: Backend,
+  incidentId: string | undefined,
+  limit: number,
+): Promise<{ steps: Step[]; hasMore: boolean }> {
   const steps: Step[] = []
+  let count = 0
   for (let after = '0'; ;) {
     const page = await backend.get<{ events: LoggedEvent[]; next: string }>(
       `/events?limit=${PAGE}&after=${after}`,
     )
-    for (const event of page.events)
-      if (incidentId === undefined || event.incidentId === incidentId) steps.push(stepOf(event))
+    const asked = page.events.filter((event) => incidentId === undefined || event.incidentId === incidentId)
+    steps.push(...asked.map(stepOf))
+    count += asked.length
     if (steps.length > 2 * limit) steps.splice(0, steps.length - limit)
-    if (page.events.length < PAGE) return steps.slice(-limit)
+    if (page.events.length < PAGE) return { steps: steps.slice(-limit), hasMore: count > limit }
     after = page.next
   }
 }
@@ -79,7 +83,7 @@ function stepOf({ at, type, externalUserId, incidentId, relayedBy, by, note }: L
   const reporter = relayedBy ? `relayer ${relayedBy.externalUserId}` : `user ${externalUserId}`
   return {
     at,
-    who: type === 'processed' ? reporter : (by ?? 'unknown'),
+    who: by ?? reporter,
     what: type === 'processed' ? (relayedBy ? 'relayed a report' : 'reported') : type,
     of: externalUserId,
     incidentId,

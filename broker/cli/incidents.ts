@@ -38,23 +38,24 @@ export function addIncidents(program: Command, environment: NodeJS.ProcessEnv): 
       const limit = readCount('--limit', options.limit, 100_000)
       const backend = open(options)
       const found: IncidentView[] = []
-      for (let cursor = ''; found.length < limit;) {
-        const query = new URLSearchParams({
+      let cursor: string | null = ''
+      while (cursor !== null && found.length < limit) {
+        const query: URLSearchParams = new URLSearchParams({
           state: options.all ? 'all' : 'open',
           limit: String(PAGE),
           cursor,
         })
-        const page = await backend.get<Page>(`/incidents?${query}`)
+        const page: Page = await backend.get<Page>(`/incidents?${query}`)
         found.push(...page.incidents)
-        if (page.pagination.next_cursor === null) break
         cursor = page.pagination.next_cursor
       }
       const shown = found.slice(0, limit)
-      print(options, { appId: backend.appId, incidents: shown }, () =>
-        shown.length === 0
-          ? 'none'
-          : table(['INCIDENT', 'STATE', 'SINCE', 'USER', 'POSITION', 'REPORTS'], shown.map(row)),
-      )
+      const hasMore = cursor !== null || found.length > limit
+      print(options, { appId: backend.appId, incidents: shown, hasMore }, () => {
+        if (shown.length === 0) return 'none'
+        const list = table(['INCIDENT', 'STATE', 'SINCE', 'USER', 'POSITION', 'REPORTS'], shown.map(row))
+        return hasMore ? `${list}\n… and older ones: --limit ${limit * 10}` : list
+      })
     })
 
   withBroker(

@@ -67,7 +67,12 @@ t.test('acknowledge and resolve reach the phone, and the audit says who did what
   )
   const all = await cli('audit')
   t.match(all.output, /user bob +reported +bob/)
-  t.match((await cli('audit', '--limit', '1')).output.trim().split('\n'), [/^WHEN/, /user bob/])
+  const newest = await cli('audit', '--limit', '1')
+  t.match(newest.output.trim().split('\n'), [/^… and earlier ones: --limit 10$/, /^WHEN/, /user bob/])
+  const dave = await connectPhone(t, broker.ports.mqtt, broker.credentials('dave'))
+  await dave.publish('sos/alerts', { timestamp: '2026-05-01T10:00:00.000Z' })
+  const first = await cli('incidents', 'list', '--limit', '1')
+  t.match(first.output.trim().split('\n'), [/^INCIDENT/, / dave /, /^… and older ones: --limit 10$/])
 })
 
 t.test('sessions tells who is connected, kick ends them, and he may come back', async (t) => {
