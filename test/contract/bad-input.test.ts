@@ -8,7 +8,7 @@ import { createUser } from '../../auth/identity.js'
 
 type Tap = Parameters<typeof logIn>[0]
 
-const broker = await startBroker(t, { env: { TELEMETRY_RATE: '20', TELEMETRY_BURST: '1' } })
+const broker = await startBroker(t, { env: { TELEMETRY_RATE: '4', TELEMETRY_BURST: '1' } })
 const { mqtt } = broker.ports
 const credentials = broker.credentials('alice')
 
