@@ -42,9 +42,9 @@ export function readTopicFilter(user: User, topicFilter: string): FilterVerdict 
   return { is: 'refused', why: 'not-own' }
 }
 
-/** Telemetry may be read more slowly than it comes, an SOS never. */
-export function isTelemetryTopic(topicName: string): boolean {
-  return topicName.startsWith('tel/')
+/** An SOS is never read more slowly than it comes; telemetry is, and what will be refused. */
+export function mayWait(topicName: string): boolean {
+  return !topicName.startsWith('sos/')
 }
 
 function isOwn(user: User, level: string | undefined): boolean {

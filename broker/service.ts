@@ -11,7 +11,7 @@ import { createBackendLogin, createLogin } from '../auth/login.js'
 import { createRevokedUsers } from '../auth/revoked-users.js'
 import { createSharedFailures } from '../auth/shared-failures.js'
 import { createLoginThrottle, LOGIN_WINDOW_SECONDS } from '../auth/throttle.js'
-import { isTelemetryTopic } from '../auth/topics.js'
+import { mayWait } from '../auth/topics.js'
 import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import type { Handler } from '../handlers/handler.js'
@@ -258,7 +258,7 @@ async function openEverything(
     limits: config.gate,
     door,
     webSocketOrigins: config.webSocketOrigins,
-    isPaced: isTelemetryTopic,
+    isPaced: mayWait,
     admission,
     turns: createReadingTurns({ perTurn: CONNECTIONS_READ_PER_TURN }),
     onConnect: engine.handle,

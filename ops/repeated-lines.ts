@@ -9,7 +9,8 @@ export interface RepeatedLines {
 
 /**
  * Lets LINES_MAX lines of a kind through in each INTERVAL_MS; the rest is counted, and one line tells how many
- * there were. A kind is the message and its `why` or `clause`, so a flood of one refusal hides no other.
+ * there were. A kind is the message and its `why` or `clause`, so a flood of one refusal hides no other. At level debug
+ * every line is written: somebody looks for something.
  */
 export function createRepeatedLines(options: {
   /** Whether every line of this kind counts: the steps of an SOS, who came and went. */
@@ -34,8 +35,8 @@ export function createRepeatedLines(options: {
       const [about, text] = args as [unknown, unknown]
       const msg = typeof about === 'string' ? about : text
       const name = this.levels.labels[level] as Level | 'fatal' | undefined
-      if (typeof msg !== 'string' || !name || name === 'fatal' || msg === SUMMARY || isAlways(msg, about))
-        return method.apply(this, args)
+      if (this.isLevelEnabled('debug') || !name || name === 'fatal') return method.apply(this, args)
+      if (typeof msg !== 'string' || msg === SUMMARY || isAlways(msg, about)) return method.apply(this, args)
       const reason = reasonIn(about)
       const key = `${msg} ${JSON.stringify(reason)}`
       let kind = kinds.get(key)

@@ -12,7 +12,7 @@ type Version = 3 | 4 | 5
 const timestamp = '2026-05-01T10:00:00Z'
 const REPORT = JSON.stringify({ timestamp })
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const companion = await logIn(t, broker.ports.mqtt, broker.credentials('companion'))
 
 /** A round trip through the broker: what was written before it has been read when it ends. */

@@ -7,7 +7,7 @@ import { connectRaw, logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { sosReport, timeOf } from '../support/reports.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 type Test = Parameters<typeof logIn>[0]
 
 /** A 5.0 session of this user that is subscribed to both forms of its events. */

@@ -6,7 +6,7 @@ import { logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { sosReport, timeOf } from '../support/reports.js'
 
-const broker = await startBroker(t, { env: { SESSIONS_PER_USER: '1' } })
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug', SESSIONS_PER_USER: '1' } })
 const publish = (version: 4 | 5, id: number, second: number, first = 0x32) =>
   packet(
     first,

@@ -6,7 +6,7 @@ import { field, hex, packet, properties, uint16 } from '../support/packet-bytes.
 import { logIn } from '../support/raw-client.js'
 import { sosReport, timeOf } from '../support/reports.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const publish = (id: number, topic: string, payload: string | Buffer, block = properties()) =>
   packet(0x32, field(topic), uint16(id), block, Buffer.from(payload))
 

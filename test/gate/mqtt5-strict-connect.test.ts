@@ -6,7 +6,7 @@ import { connect, connectBody, field, hex, packet, properties } from '../support
 import type { ConnectFields } from '../support/packet-bytes.js'
 import { connectRaw } from '../support/raw-client.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const user = broker.credentials('u')
 const connect5 = (fields: ConnectFields = {}) => connect(user, { level: 5, ...fields })
 const withProperties = (...block: Buffer[]) => connect5({ properties: properties(...block) })

@@ -6,7 +6,7 @@ import { logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { sosReport, timeOf } from '../support/reports.js'
 
-const broker = await startBroker(t, { env: { SUBSCRIPTIONS_PER_SESSION: '2' } })
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug', SUBSCRIPTIONS_PER_SESSION: '2' } })
 const subscribe = (id: number, ...filters: [filter: string, options: number][]) =>
   packet(
     0x82,

@@ -53,6 +53,22 @@ t.test('telemetry that comes too fast is held, not dropped, and an SOS overtakes
   }
 })
 
+t.test('what will be refused is read no faster than telemetry, and an SOS overtakes it', async (t) => {
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '4', TELEMETRY_BURST: '1' } })
+  const wire = await openWire(t, broker, 'tcp')
+  const client = createRawClient(t, wire.stream, 5)
+  const foreign = upTo(5).map((messageId) => publishBytes('a/b', 'x', { messageId, version: 5 }))
+  const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID, version: 5 })
+  wire.sendTogether([connectBytes(broker.credentials('alice'), { version: 5 }), ...foreign, sos])
+  const answers = []
+  while (answers.length < 6) answers.push(await client.nextOf('puback'))
+  t.match(answers.at(-1), { messageId: 5, reasonCode: 0x87 })
+  t.ok(
+    answers.findIndex(({ messageId }) => messageId === SOS_ID) < 4,
+    'the SOS did not wait for all that was refused',
+  )
+})
+
 t.test('the end of a connection loses none of the telemetry that is held', async (t) => {
   // So slow that the test would never end if anything waited for its turn.
   const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })

@@ -6,7 +6,7 @@ import { connectRaw, logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { sosReport } from '../support/reports.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const user = broker.credentials('u')
 const none = properties()
 const publish = (first: number, id: number, topic = 'sos/alerts') =>

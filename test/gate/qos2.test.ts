@@ -9,8 +9,8 @@ import { sosReport, timeOf } from '../support/reports.js'
 
 const redis = await startRedis(t)
 const stores = {
-  embedded: await startBroker(t),
-  redis: await startBroker(t, { env: { REDIS_URL: redis.url } }),
+  embedded: await startBroker(t, { env: { LOG_LEVEL: 'debug' } }),
+  redis: await startBroker(t, { env: { REDIS_URL: redis.url, LOG_LEVEL: 'debug' } }),
 }
 
 for (const [store, broker] of Object.entries(stores)) {

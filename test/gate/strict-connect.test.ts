@@ -5,7 +5,7 @@ import type { Row } from '../support/byte-table.js'
 import { connect, connectBody, field, hex, packet } from '../support/packet-bytes.js'
 import { connectRaw } from '../support/raw-client.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const user = broker.credentials('u')
 const will = Buffer.concat([field('tel/data'), field('gone')])
 const welcome = ['CONNACK 0']

@@ -13,7 +13,7 @@ import {
   varint,
 } from '../support/packet-bytes.js'
 
-const broker = await startBroker(t, { env: { PACKET_BYTES_MAX: '20000' } })
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug', PACKET_BYTES_MAX: '20000' } })
 const user = broker.credentials('u')
 const id = uint16(7)
 

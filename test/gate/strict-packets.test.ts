@@ -4,7 +4,7 @@ import { checkRowsAfterLogin } from '../support/byte-table.js'
 import type { Row } from '../support/byte-table.js'
 import { connect, field, hex, packet, uint16 } from '../support/packet-bytes.js'
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const user = broker.credentials('u')
 const id = uint16(7)
 const own = field('sos/events/u')

@@ -30,7 +30,7 @@ const FORBIDDEN: [name: string, bytes: string, breaks: 'MQTT-1.5.3-1' | 'MQTT-1.
 // U+2A6D4 is the example of section 1.5.3.1; U+FEFF must never be skipped or stripped, [MQTT-1.5.3-3].
 const ALLOWED = ['\u{2A6D4}', '\uFEFFfirst', 'in\uFEFFside', '\uFFFD', '\uE000', '\u{10FFFD}', ' ', 'e\u0301']
 
-const broker = await startBroker(t)
+const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
 const user = broker.credentials('u')
 
 for (const version of [4, 5] as const) {

@@ -22,7 +22,10 @@ export interface Row {
 
 type ProtocolVersion = 3 | 4 | 5
 
-/** Sends each row's bytes on a connection of its own that has logged in. */
+/**
+ * Sends each row's bytes on a connection of its own that has logged in. The broker logs at level debug, or it would
+ * only count the hundredth line of a kind.
+ */
 export async function checkRowsAfterLogin(
   t: Test,
   broker: Broker,

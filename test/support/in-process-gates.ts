@@ -2,7 +2,7 @@ import { duplexPair } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { createLogin } from '../../auth/login.js'
 import { createLoginThrottle } from '../../auth/throttle.js'
-import { isTelemetryTopic } from '../../auth/topics.js'
+import { mayWait } from '../../auth/topics.js'
 import { createEnginePersistence } from '../../broker/engine-persistence.js'
 import { createEngine } from '../../broker/engine.js'
 import { createAdmission } from '../../broker/gate/admission.js'
@@ -103,7 +103,7 @@ export async function createInProcessGates(
           telemetryRate: 1_000_000,
           telemetryBurst: 1_000_000,
         },
-        isPaced: isTelemetryTopic,
+        isPaced: mayWait,
         admission,
         turns,
         onConnect: (gate) => engine.handle(gate),
