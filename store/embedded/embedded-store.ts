@@ -79,6 +79,7 @@ function moveTelemetry(from: RootDatabase, to: RootDatabase): void {
   for (const name of ['telemetry', 'positions']) {
     const old = from.openDB<unknown, (string | number)[]>({ name, encoding: 'json' })
     const next = to.openDB<unknown, (string | number)[]>({ name, encoding: 'json' })
+    if ([...old.getKeys({ limit: 1 })].length === 0) continue
     // Copied and committed before it is removed: a crash in between copies it once more.
     to.transactionSync(() => {
       for (const { key, value } of old.getRange()) next.putSync(key, value)
