@@ -64,9 +64,9 @@ t.test('nobody but the owner can read the embedded store', async (t) => {
   const store = await openEmbeddedAt(t, directory)
   await countIn(store, user('alice'), reportNumber(1))
   t.equal(modeOf(directory), '700')
-  const files = readdirSync(directory)
-  t.ok(files.includes('data.mdb'))
-  for (const file of files) t.equal(modeOf(join(directory, file)), '600', file)
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  t.ok(files.includes('data.mdb') && files.includes('telemetry/data.mdb'))
+  for (const file of files) t.equal(modeOf(join(directory, file)), file === 'telemetry' ? '700' : '600', file)
 })
 
 t.test('a file where the directory should be is an error', async (t) => {
