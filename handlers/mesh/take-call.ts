@@ -54,8 +54,8 @@ export function createCallTaker({ incidents, telemetry, whose }: CallTakerOption
     }
     const outcome = await incidents.change(user, reportKeysOf(report, stamp, way), (state) => {
       const known = state.openIncident?.report.positionAt
-      const isOlder = known !== undefined && msOf(known) >= msOf(report.positionAt ?? '')
-      const counted = isOlder ? withoutPosition(report) : report
+      const isOld = known !== undefined && !isNewer(report, known, call)
+      const counted = isOld ? withoutPosition(report, call) : report
       return reportRule(user, counted, stamp, way)(state)
     })
     return accepted(outcome.is === 'repeat', outcome.incident, unattributed ? ['unattributed'] : [])
@@ -108,9 +108,18 @@ interface Owner {
   unattributed?: { sender: string; why: string; name?: string }
 }
 
-/** The incident knows a newer one, perhaps of the phone. */
-function withoutPosition({ position: _position, positionAt: _at, ...report }: SosReport): SosReport {
-  return report
+/** The mesh tells whole seconds, and in the same one what the call itself carries is more than what was known before it. */
+function isNewer({ positionAt = '' }: SosReport, known: string, call: SosCall): boolean {
+  return (
+    msOf(positionAt) > msOf(known) || (call.report.position !== undefined && msOf(positionAt) === msOf(known))
+  )
+}
+
+/** The incident knows a newer one, perhaps of the phone. What the call itself carried stays in its story. */
+function withoutPosition({ position, positionAt, ...report }: SosReport, call: SosCall): SosReport {
+  if (!call.report.position) return report
+  const mesh = { ...(report.fields?.mesh as object), olderPosition: { ...position, at: positionAt } }
+  return { ...report, fields: { ...report.fields, mesh } }
 }
 
 function accepted(isRepeat: boolean, incident: Incident, notes: string[]): Outcome {

@@ -34,8 +34,9 @@ export async function makeGateway(
   broker: Broker,
   gatewayId: string,
   appId = 'app-a',
+  secret?: string,
 ): Promise<GatewayCredentials> {
-  const { status, text } = await backendOf(broker, appId).post('/gateways', { gatewayId })
+  const { status, text } = await backendOf(broker, appId, secret).post('/gateways', { gatewayId })
   if (status !== 201) throw new Error(`no gateway made: ${status} ${text}`)
   const { gateway, token } = JSON.parse(text) as { gateway: { username: string }; token: string }
   return { username: gateway.username, password: token }
