@@ -70,6 +70,10 @@ for (const kind of [NODE, ANDROID]) {
       t.equal(messages(after, 'refused') - messages(before, 'refused'), FOREIGN.length * 3)
       t.equal(messages(after, 'accepted') - messages(before, 'accepted'), 1)
       t.same((await backendOf(broker).get('/incidents?state=all')).body.incidents, [], 'nothing was raised')
+      const senders = (await backendOf(broker).get('/alerts?state=all')).body.alerts?.map(
+        ({ sender }) => sender,
+      )
+      t.strictSame(senders, ['!11223344'], 'but for its own')
       const said = broker.log.filter(({ msg }) => /topic that is none of its own/.test(msg ?? ''))
       t.equal(said.length, is5 ? 2 : 1, 'one line a session, not one for each')
       t.match(said[0], { appId: 'app-a', gatewayId: 'roof', topicName: FOREIGN[0] })
@@ -158,7 +162,10 @@ t.test('large and unreadable payloads are acknowledged and counted', async (t) =
   const after = await readMetrics(broker)
   t.equal(mesh(after, 'malformed') - mesh(before, 'malformed'), 4)
   t.equal(mesh(after, 'too-large') - mesh(before, 'too-large'), 1)
-  t.equal(mesh(after, 'sos') - mesh(before, 'sos'), 1, 'an SOS is none the less one')
+  t.equal(mesh(after, 'alert') - mesh(before, 'alert'), 1, 'an SOS is none the less one')
+  const [alert] = (await backendOf(broker).get('/alerts')).body.alerts ?? []
+  t.match(alert, { sender: 'CF:82:00:00:00:01', why: 'unregistered', state: 'active' })
+  t.ok(String(alert?.raw).length >= 16_384, 'with what could not be read')
   client.send(OWN, Buffer.alloc(70_000))
   await client.raw.untilClosed()
   t.match(

@@ -1,216 +1,145 @@
-import mqttPacket from 'mqtt-packet'
-import type { IConnackPacket } from 'mqtt-packet'
 import t from 'tap'
+import { backendOf, eventLogOf, register, sdkOf } from '../support/api.js'
 import { startBroker } from '../support/broker.js'
 import {
-  ANDROID,
+  CALLS_OF_FIRMWARE,
+  CALLS_OF_PROGRAMS,
+  KEPT_OF_FIRMWARE,
+  NINAS,
+  OF_FIRMWARE,
+  OF_PROGRAMS,
+  OTTOS,
+} from '../support/gateway-samples.js'
+import type { Sample } from '../support/gateway-samples.js'
+import {
   BRIDGE,
   connectGateway,
   KINDS,
   makeGateway,
+  MESH_APPS,
   OLD_NODE,
   PYTHON,
-  writeMeshApps,
 } from '../support/gateways.js'
+import { writeMeshApps } from '../support/gateways.js'
 import type { GatewayKind } from '../support/gateways.js'
-import { encodeEixamSos, encodeEnvelope, encodePacket } from '../support/mesh-packets.js'
-import { hex, VECTORS } from '../support/mesh-vectors.js'
-import { metricsUntil, readMetrics } from '../support/metrics.js'
-import type { Reading } from '../support/metrics.js'
-import { refusedConnack } from '../support/phone.js'
-import { runProgram } from '../support/programs.js'
+import { VECTORS } from '../support/mesh-vectors.js'
+import { readMetrics } from '../support/metrics.js'
+import { openStoreOf } from '../support/stored.js'
 
-const broker = await startBroker(t, { env: { APPS_FILE: writeMeshApps(t), LOG_LEVEL: 'debug' } })
-const gateway = await makeGateway(broker, 'roof')
-const OUTCOMES = ['position', 'telemetry', 'sos', 'text', 'node-info', 'gateway-alive', 'cancel', 'other']
-const ENVELOPE = 'msh/EU_868/2/e/LongFast/!a1b2c3d4'
-const JSON_TOPIC = 'msh/EU_868/2/json/LongFast/!a1b2c3d4'
-
-interface Sent {
-  topic: string
-  payload: Buffer | string
-  becomes: string
-}
-
-const inJson = {
-  channel: 0,
-  from: 0x11223344,
-  sender: '!a1b2c3d4',
-  to: 4_294_967_295,
-  timestamp: 1_609_459_200,
-}
-const json = (more: object) => ({ topic: JSON_TOPIC, payload: JSON.stringify({ ...inJson, ...more }) })
-const captured = (port: number, base64: string) => ({
-  topic: ENVELOPE,
-  payload: encodeEnvelope({
-    port,
-    payload: Buffer.from(base64, 'base64'),
-    from: 0x7efeb2c8,
-    id: 1_576_523_473,
-  }),
-})
-
-/** Everything that firmware sends: the vectors, what real nodes sent, and the JSON of firmware up to 2.7. */
-const OF_FIRMWARE: Sent[] = [
-  ...VECTORS.map(({ bytes, content }) => ({
-    topic: ENVELOPE,
-    payload: hex(bytes),
-    becomes: (content as { is: string }).is,
-  })),
-  { ...captured(3, 'DQAAPh8VAAAOCBgvJdMnJmkoAligAXgAgAGwx84GmAEJuAEO'), becomes: 'position' },
-  { ...captured(3, 'DVAqzRcV+uKSzBgK'), becomes: 'position' },
-  { ...captured(67, 'DeAnJmkSFQhlFW8Sg7odyi/WPyXEjb08KNHgLA=='), becomes: 'telemetry' },
-  { ...captured(67, 'DX2QVWMSAA=='), becomes: 'telemetry' },
-  {
-    ...json({
-      id: 1,
-      type: 'position',
-      payload: { latitude_i: 517_720_000, longitude_i: 395_000, altitude: 85, precision_bits: 32 },
-      rssi: -124,
-      snr: -18,
-    }),
-    becomes: 'position',
-  },
-  {
-    ...json({ id: 2, type: 'telemetry', payload: { battery_level: 101, voltage: 4.35400009155273 } }),
-    becomes: 'telemetry',
-  },
-  { ...json({ id: 3, type: 'text', payload: 112 }), becomes: 'text' },
-  { ...json({ id: 4, type: '' }), becomes: 'other' },
-  {
-    ...json({ id: 5, to: -622_873_220, type: 'nodeinfo', payload: { longname: 'Nina\0' } }),
-    becomes: 'node-info',
-  },
-  { topic: 'msh/EU_868/2/stat/!a1b2c3d4', payload: 'online', becomes: 'gateway-alive' },
-]
-
-const base64 = (bytes: Buffer) => bytes.toString('base64')
-/** What programs of other makes send on topics of our own. */
-const OF_PROGRAMS: Sent[] = [
-  {
-    topic: 'gw/packet',
-    payload: JSON.stringify({
-      from: 0x11223344,
-      to: 4_294_967_295,
-      id: 7,
-      decoded: { portnum: 'ALERT_APP', payload: base64(Buffer.from('SOS')) },
-    }),
-    becomes: 'sos',
-  },
-  { topic: 'gw/packet', payload: base64(encodePacket({ port: 11, payload: 'SOS' })), becomes: 'sos' },
-  { topic: 'gw/sos/CF:82:00:00:00:01', payload: '{"timestamp":"2026-05-01T10:00:00Z"}', becomes: 'sos' },
-  {
-    topic: 'gw/sos/CF:82:00:00:00:01',
-    payload: JSON.stringify({ eixam: encodeEixamSos({ device: 0x1234 }).toString('hex') }),
-    becomes: 'sos',
-  },
-  { topic: 'gw/sos/CF:82:00:00:00:01', payload: '{"eixam":"3412A5B109"}', becomes: 'sos' },
-  { topic: 'gw/sos/CF:82:00:00:00:01', payload: '{"eixam":"E1023412"}', becomes: 'cancel' },
-  {
-    topic: 'gw/tel/CF:82:00:00:00:01',
-    payload: '{"timestamp":"2026-05-01T10:00:00Z","latitude":41.4,"longitude":2.2}',
-    becomes: 'position',
-  },
-  {
-    topic: 'gw/tel/CF:82:00:00:00:01',
-    payload: '{"eixam":"E978010203071F3412583C00"}',
-    becomes: 'telemetry',
-  },
-]
+const appIdOf = (kind: GatewayKind) => `app-${KINDS.indexOf(kind)}`
+const secretOf = (appId: string) => `secret of ${appId}`
+// An app for each kind, so that the same bytes are nobody's copy.
+const apps = KINDS.map(appIdOf).map((appId) => ({ ...MESH_APPS[0], appId, secrets: [secretOf(appId)] }))
+const broker = await startBroker(t, { env: { APPS_FILE: writeMeshApps(t, apps), LOG_LEVEL: 'debug' } })
 
 for (const kind of KINDS) {
-  t.test(`what a mesh says is read from ${kind.title}`, async (t) => {
+  const appId = appIdOf(kind)
+  const secret = secretOf(appId)
+  const { get, put } = backendOf(broker, appId, secret)
+  /** What became of what this gateway sent, once it is so much. */
+  const takenOf = async (count: number): Promise<Record<string, number>> => {
+    for (;;) {
+      const { status, text } = await get('/mesh/gateways/roof')
+      if (status !== 200) continue
+      const { gateway } = JSON.parse(text) as { gateway: { outcomes: Record<string, number> } }
+      if (Object.values(gateway.outcomes).reduce((sum, one) => sum + one, 0) >= count) return gateway.outcomes
+    }
+  }
+
+  t.test(`what a mesh says arrives from ${kind.title}`, async (t) => {
+    for (const [name, hardwareId, node] of [
+      ['nina', NINAS, '!11223344'],
+      ['otto', OTTOS, '!7efeb2c8'],
+    ] as const) {
+      await register(sdkOf(broker, broker.credentials(name, appId)), hardwareId)
+      t.equal((await put(`/nodes/${node}`, { hardwareId })).status, 200)
+    }
+    const client = await connectGateway(t, broker, await makeGateway(broker, 'roof', appId, secret), kind)
     const sent = sentBy(kind)
-    const before = await readMetrics(broker)
-    const client = await connectGateway(t, broker, gateway, kind)
-    for (const { topic, payload } of sent) client.send(topic, payload)
-    const after = await metricsUntil(broker, (read) => mesh(read) - mesh(before) >= sent.length)
-    for (const outcome of OUTCOMES)
-      t.equal(
-        mesh(after, outcome) - mesh(before, outcome),
-        sent.filter(({ becomes }) => becomes === outcome).length,
-        outcome,
-      )
-    t.equal(mesh(after) - mesh(before), sent.length, 'and nothing else')
-    if (kind.isRetained) t.equal(retained(after) - retained(before), sent.length, 'without its retain flag')
+    const before = await retained()
+    // The vectors one by one: a call takes the position over that was there before it. An end comes after its call.
+    const single = VECTORS.length
+    const steps = [...sent.slice(0, single).map((one) => [one]), sent.slice(single, -1), sent.slice(-1)]
+    for (const [i, step] of steps.entries()) {
+      for (const { topic, payload } of step) client.send(topic, payload)
+      await takenOf(steps.slice(0, i + 1).flat().length)
+    }
+    t.strictSame(await takenOf(sent.length), countOutcomes(sent))
+    if (kind.isRetained) t.equal((await retained()) - before, sent.length, 'without its retain flag')
     if (kind.qos > 0) for (const _ of sent) t.equal((await client.raw.nextOf('puback')).reasonCode ?? 0, 0)
     await client.ping()
+
+    const [incident, ...more] = (await get('/incidents?state=all')).body.incidents ?? []
+    t.strictSame(more, [], 'every call is in one incident')
+    t.match(incident, {
+      state: 'active',
+      source: 'gateway',
+      hardwareId: NINAS,
+      user: { externalUserId: 'nina' },
+    })
+    const reports = (await eventLogOf(broker, appId, secret)).flatMap(({ report }) => report ?? [])
+    t.equal(reports.length, sent.filter(({ becomes }) => becomes === 'sos').length)
+    t.equal(incident?.reports, reports.length)
+    if (kind !== PYTHON) {
+      for (const call of CALLS_OF_FIRMWARE) t.ok(reports.some(fits(call)), `call by ${call.triggerSource}`)
+      const radio = reports.find(fits({ fields: { mesh: { packet: '0000999d' } } })) as { position?: Place }
+      const { latitude, longitude, altitude } = radio.position ?? {}
+      t.strictSame([latitude?.toFixed(4), longitude?.toFixed(4), altitude], ['41.3826', '2.1768', 120])
+      const { position } = (await get('/users/otto')).body
+      t.match(position, { latitude: 39.932168, longitude: -86.278887, altitude: 10 })
+    }
+    if (kind === PYTHON || kind === BRIDGE) {
+      for (const call of CALLS_OF_PROGRAMS) t.ok(reports.some(fits(call)), `call by ${call.triggerSource}`)
+      const cancelHeard = { by: 'user', becomes: 'resolved', sender: NINAS, gatewayId: 'roof' }
+      t.match(incident, { cancelHeard })
+    }
+    t.strictSame((await get('/alerts?state=all')).body.alerts, [], 'nothing is nobody’s')
   })
 }
 
-t.test(
-  'MQTT 5 hears that it may use wildcards, or a phone app would not even ask for its filter',
-  async (t) => {
-    const client = await connectGateway(t, broker, gateway, { ...ANDROID, subscriptions: [] })
-    let connack: IConnackPacket | undefined
-    const parser = mqttPacket.parser({ protocolVersion: 5 })
-    parser.on('packet', (packet) => (connack = packet as IConnackPacket))
-    parser.parse(client.raw.received())
-    t.not(connack?.properties?.wildcardSubscriptionAvailable, false)
-    t.strictSame(await client.subscribe(...ANDROID.subscriptions), [1])
-    const phone = broker.credentials('alice', 'app-a')
-    const user = await connectGateway(t, broker, phone, { ...ANDROID, subscriptions: [] })
-    t.strictSame(await user.subscribe(...ANDROID.subscriptions), [0xa2], 'which is for gateways alone')
-  },
-)
-
-t.test('a will is taken off: nothing is published when the connection breaks', async (t) => {
-  const before = await readMetrics(broker)
-  const client = await connectGateway(t, broker, gateway, OLD_NODE)
-  const gone = broker.logged(
-    ({ msg, sessionId }) => msg === 'session ended' && sessionId === lastLogin()?.sessionId,
-  )
-  client.raw.socket.destroy()
-  await gone
-  // Had the will been published, it would stand before this.
-  const other = await connectGateway(t, broker, gateway)
-  other.send(ENVELOPE, hex(VECTORS[0]?.bytes as string))
-  const after = await metricsUntil(broker, (read) => mesh(read, 'position') > mesh(before, 'position'))
-  t.equal(mesh(after) - mesh(before), 1)
-  const wills = (read: Reading) => read('connect_broker_oddities_total', { kind: 'connect', note: 'will' })
-  t.equal(wills(after) - wills(before), 1, 'but it was seen')
-})
-
-t.test('clean session 0 is refused, and the log says what to write into the configuration', async (t) => {
-  const connect = { username: gateway.username, password: Buffer.from(gateway.password), clean: false }
-  const refused = (isBridge: boolean) =>
-    broker.logged(
-      ({ why, hint }) => why === 'clean-session-0' && /cleansession true/.test(String(hint)) === isBridge,
-    )
-  for (const kind of [BRIDGE, PYTHON]) {
-    const clientId = kind.connect.clientId || 'bridge.py'
-    const connack = await refusedConnack(t, broker.ports.mqtt, { ...kind.connect, ...connect, clientId })
-    t.equal(connack.returnCode, 5)
-    t.match(await refused(kind === BRIDGE), { msg: 'login refused', appId: 'app-a', gatewayId: 'roof' })
+t.test('the telemetry of every kind is in the store, with its values', async (t) => {
+  const store = await openStoreOf(t, broker)
+  for (const kind of KINDS) {
+    const kept = await store.telemetry.readLatest(appIdOf(kind), 99)
+    const wanted = kind === PYTHON ? [] : KEPT_OF_FIRMWARE
+    for (const one of wanted) t.ok(kept.some(fits(one)), `${kind.title}: ${JSON.stringify(one)}`)
+    t.equal(kept.length, sentBy(kind).filter(({ becomes }) => /history|telemetry/.test(becomes)).length)
+    if (kind !== PYTHON && kind !== BRIDGE) continue
+    t.ok(kept.some(fits({ occurredAt: '2026-05-01T10:00:00.000Z', position: { latitude: 41.4 } })))
+    t.ok(kept.some(fits({ fields: { deviceBattery: 88, mesh: { device: NINAS } } })))
   }
 })
 
-t.test('mosquitto_pub brings an SOS over TLS with the settings of the gateway', async (t) => {
-  const before = await readMetrics(broker)
-  const where = ['-h', '127.0.0.1', '-p', String(broker.ports.mqtts), '--cafile', broker.caFile]
-  const who = ['-u', gateway.username, '-P', gateway.password, '-i', '!a1b2c3d4']
-  for (const version of ['mqttv31', 'mqttv311', 'mqttv5']) {
-    const what = ['-V', version, '-q', '1', '-t', 'gw/packet', '-m', OF_PROGRAMS[0]?.payload as string]
-    t.match(await runProgram(t, 'mosquitto_pub', [...where, ...who, ...what]).ended, { code: 0, errors: '' })
-  }
-  t.equal(mesh(await readMetrics(broker), 'sos') - mesh(before, 'sos'), 3)
-})
+interface Place {
+  latitude?: number
+  longitude?: number
+  altitude?: number
+}
 
 /** Older firmware has its topic under another letter, and programs have topics of their own. */
-function sentBy(kind: GatewayKind): Sent[] {
+function sentBy(kind: GatewayKind): Sample[] {
   if (kind === PYTHON) return OF_PROGRAMS
   if (kind !== OLD_NODE) return kind === BRIDGE ? [...OF_FIRMWARE, ...OF_PROGRAMS] : OF_FIRMWARE
   return OF_FIRMWARE.map((one) => ({ ...one, topic: one.topic.replace('/2/e/', '/2/c/') }))
 }
 
-function mesh(read: Reading, outcome?: string): number {
-  return read('connect_broker_mesh_messages_total', outcome === undefined ? {} : { outcome })
+function countOutcomes(sent: Sample[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { becomes } of sent) counts[becomes] = (counts[becomes] ?? 0) + 1
+  return counts
 }
 
-function retained(read: Reading): number {
-  return read('connect_broker_oddities_total', { kind: 'mesh', note: 'retained' })
+/** Whether a value has all of this in it. */
+function fits(wanted: object): (found: unknown) => boolean {
+  const has = (found: unknown, part: unknown): boolean =>
+    typeof part === 'object' && part !== null
+      ? typeof found === 'object' &&
+        found !== null &&
+        Object.entries(part).every(([name, value]) => has((found as Record<string, unknown>)[name], value))
+      : Object.is(found, part)
+  return (found) => has(found, wanted)
 }
 
-function lastLogin() {
-  return broker.log.findLast(({ msg }) => msg === 'login')
+async function retained(): Promise<number> {
+  return (await readMetrics(broker))('connect_broker_oddities_total', { kind: 'mesh', note: 'retained' })
 }

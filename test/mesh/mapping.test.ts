@@ -37,13 +37,12 @@ t.test('whose a node is, over HTTP, while another broker on the same Redis hears
   const sosOf = async (from: number): Promise<string> => {
     await hear(alertOf(from, now))
     const open = (await backend.get('/incidents?limit=50')).body.incidents ?? []
-    const alerts =
-      ((await backend.get('/alerts')).body as { alerts?: { id: string; sender: string }[] }).alerts ?? []
+    const alerts = (await backend.get('/alerts')).body.alerts ?? []
     for (const { id } of open) await backend.post(`/incidents/${id}/resolve`)
     for (const { id } of alerts) await backend.post(`/alerts/${id}/resolve`)
     return [
       ...open.map((one) => one.user?.externalUserId ?? '?'),
-      ...alerts.map(({ sender }) => sender),
+      ...alerts.map(({ sender }) => String(sender)),
     ].join()
   }
 

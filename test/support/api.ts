@@ -79,6 +79,7 @@ export interface Body {
   devices?: Record<string, unknown>[]
   contact?: { id: string }
   contacts?: Record<string, unknown>[]
+  alerts?: IncidentJson[]
   sessions?: Record<string, unknown>[]
   error?: { code: string; message: string }
 }
@@ -249,10 +250,10 @@ export async function register(user: Client, hardwareId: string): Promise<string
 }
 
 /** An app's whole event log, oldest first. */
-export async function eventLogOf(broker: Broker, appId = 'app-a'): Promise<EventJson[]> {
+export async function eventLogOf(broker: Broker, appId = 'app-a', secret?: string): Promise<EventJson[]> {
   const log: EventJson[] = []
   for (let after = '0'; ;) {
-    const { body } = await backendOf(broker, appId).get(`/events?limit=500&after=${after}`)
+    const { body } = await backendOf(broker, appId, secret).get(`/events?limit=500&after=${after}`)
     log.push(...(body.events ?? []))
     if (body.events?.length !== 500) return log
     after = body.next ?? ''
