@@ -14,6 +14,7 @@ export interface Backend {
   /** The answer's JSON. @throws Failure with what the broker said. */
   get<Answer>(path: string): Promise<Answer>
   post<Answer>(path: string, body: object): Promise<Answer>
+  delete<Answer>(path: string): Promise<Answer>
 }
 
 /**
@@ -21,7 +22,7 @@ export interface Backend {
  * file may do this. Asked over HTTP because the embedded store has one owner, the broker, and because what is done so is
  * in the event log like everything else.
  */
-export function openBackend(config: Config, options: { app?: string; url?: string }): Backend {
+export function openBackend(config: Config, options: { app?: string; url?: string; host?: string }): Backend {
   const app = chooseApp(config.appsFile, options.app)
   const base = options.url === undefined ? ownAddress(config) : readUrl(options.url)
   const isOwn = options.url === undefined
@@ -29,7 +30,8 @@ export function openBackend(config: Config, options: { app?: string; url?: strin
   async function call(method: string, path: string, body?: object): Promise<unknown> {
     // Newest first; where the broker has not read it yet, or was started with another file, the older one may do.
     for (const secret of app.secrets.toReversed()) {
-      const answer = await send({ config, base, isOwn, method, path, login: `${app.appId}:${secret}`, body })
+      const login = `${app.appId}:${secret}`
+      const answer = await send({ config, base, isOwn, method, path, login, body, host: options.host })
       if (answer.status === 401) continue
       if (answer.status < 300) return answer.json
       throw new Failure(`${answer.json.error?.message ?? 'the broker answered'} (${answer.status})`)
@@ -43,6 +45,7 @@ export function openBackend(config: Config, options: { app?: string; url?: strin
     appId: app.appId,
     get: <Answer>(path: string) => call('GET', path) as Promise<Answer>,
     post: <Answer>(path: string, body: object) => call('POST', path, body) as Promise<Answer>,
+    delete: <Answer>(path: string) => call('DELETE', path) as Promise<Answer>,
   }
 }
 
@@ -76,8 +79,10 @@ async function send(options: {
   path: string
   login: string
   body: object | undefined
+  /** The name to ask for, where it is to be another than the address. */
+  host: string | undefined
 }): Promise<Answer> {
-  const { config, base, isOwn, method, path, login, body } = options
+  const { config, base, isOwn, method, path, login, body, host } = options
   const isTls = base.protocol === 'https:'
   const socket = isTls && isOwn ? await connectOwn(config, base) : undefined
   const bytes = body === undefined ? '' : JSON.stringify(body)
@@ -88,7 +93,12 @@ async function send(options: {
         method,
         timeout: ANSWER_LIMIT_MS,
         auth: login,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes) },
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(bytes) }),
+          ...(host === undefined ? {} : { host }),
+        },
         ...(socket ? { createConnection: () => socket } : { agent: false }),
       },
       (response) => {
@@ -96,6 +106,7 @@ async function send(options: {
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('error', reject)
         response.on('end', () => {
+          if (response.statusCode === 204) return resolve({ status: 204, json: {} })
           try {
             const json = JSON.parse(Buffer.concat(chunks).toString()) as Answer['json']
             resolve({ status: response.statusCode ?? 0, json })

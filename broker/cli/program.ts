@@ -3,6 +3,7 @@ import { addApps } from './apps.js'
 import { addAudit } from './audit.js'
 import { addCheckConfig } from './check-config.js'
 import { addDoctor } from './doctor.js'
+import { addGateways } from './gateways.js'
 import { addIncidents } from './incidents.js'
 import { addKick } from './kick.js'
 import { addSessions } from './sessions.js'
@@ -22,6 +23,7 @@ const COMMANDS = [
   addAudit,
   addSessions,
   addKick,
+  addGateways,
 ]
 
 export function createProgram(environment: NodeJS.ProcessEnv): Command {
