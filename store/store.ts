@@ -4,6 +4,7 @@ import { meshKeysOfDevice } from './node-ids.js'
 import type { Page } from './page.js'
 import type { RevocationStore } from './revocations.js'
 import type { User } from './user.js'
+import type { WebhookStore } from './webhooks.js'
 
 /**
  * Where everything is kept. Two implementations, `redis/` and `embedded/`, hold the same contract tests.
@@ -15,6 +16,7 @@ export interface Store {
   revocations: RevocationStore
   gateways: GatewayStore
   mesh: MeshStore
+  webhooks: WebhookStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */
@@ -363,6 +365,8 @@ export interface EventLog {
   readLatest(appId: string, limit: number): Promise<LifecycleEvent[]>
   /** Events behind the one with this log id, oldest first; '0' starts at the oldest kept. */
   readAfter(appId: string, after: string, limit: number): Promise<LoggedEvent[]>
+  /** Log id of the newest event; '0' when there is none. */
+  readEnd(appId: string): Promise<string>
 }
 
 /** An event with its place in the app's log. */

@@ -8,6 +8,9 @@ export interface CappedLog<Entry> {
   readLatest(appId: string, limit: number): Entry[]
   /** Behind the entry with this number, oldest first. */
   readAfter(appId: string, after: number, limit: number): { number: number; entry: Entry }[]
+  /** 0 when there was never one. */
+  lastNumber(appId: string): number
+  count(appId: string): number
   removeWhere(appId: string, isUnwanted: (entry: Entry) => boolean): Promise<void>
 }
 
@@ -47,6 +50,13 @@ export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMa
         entry: value,
       }))
     },
+    lastNumber(appId) {
+      // From what is committed: after a crash a number that is not is given again.
+      const range = { start: [appId, Infinity] as [string, number], end: [appId, 0] as [string, number] }
+      const [last] = entries.getKeys({ ...range, reverse: true, limit: 1 })
+      return last?.[1] ?? 0
+    },
+    count: (appId) => entries.getKeysCount({ start: [appId, 0], end: [appId, Infinity] }),
     async removeWhere(appId, isUnwanted) {
       const range = { start: [appId, 0] as [string, number], end: [appId, Infinity] as [string, number] }
       const unwanted = [...entries.getRange(range)].filter(({ value }) => isUnwanted(value))

@@ -12,6 +12,7 @@ import { createEmbeddedMesh } from './mesh.js'
 import { createEmbeddedRevocations } from './revocations.js'
 import { createEmbeddedTelemetry } from './telemetry.js'
 import { createEmbeddedUsers } from './users.js'
+import { createEmbeddedWebhooks } from './webhooks.js'
 
 /**
  * The store without Redis: one LMDB file in `directory`. Every promise resolves after fsync; writes that are
@@ -34,6 +35,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     revocations: createEmbeddedRevocations(root),
     gateways: createEmbeddedGateways(root),
     mesh: createEmbeddedMesh(root),
+    webhooks: createEmbeddedWebhooks(root),
     telemetry: createEmbeddedTelemetry({
       root: telemetryRoot,
       log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),

@@ -22,6 +22,9 @@ export function createEmbeddedEvents(log: CappedLog<LifecycleEvent>): EmbeddedEv
     async readLatest(appId, limit) {
       return log.readLatest(appId, limit).toReversed()
     },
+    async readEnd(appId) {
+      return String(log.lastNumber(appId))
+    },
     async readAfter(appId, after, limit) {
       return log
         .readAfter(appId, Number.parseInt(after, 10), limit)

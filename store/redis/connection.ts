@@ -13,6 +13,7 @@ import {
   COMMIT_USER,
   NOTE_HEARD,
 } from './scripts.js'
+import { HOLD_LEASE, RELEASE_LEASE, WRITE_WEBHOOK } from './webhook-scripts.js'
 
 type KeysAndArguments = (string | number)[]
 
@@ -26,6 +27,9 @@ export interface Commands extends Redis {
   appendTelemetry(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   appendLate(keyCount: number, ...keysAndArguments: KeysAndArguments): Promise<number>
   closeBatch(key: string, seconds: number): Promise<number>
+  holdLease(key: string, holder: string, ms: number): Promise<0 | 1>
+  releaseLease(key: string, holder: string): Promise<0 | 1>
+  writeWebhook(...keysAndArguments: KeysAndArguments): Promise<0 | 1>
 }
 
 /** Redis answers, and does not let us in: waiting does not help. */
@@ -125,6 +129,9 @@ function createClient(address: RedisAddress, name: string): Commands {
     appendTelemetry: { lua: APPEND_TELEMETRY },
     appendLate: { lua: APPEND_LATE },
     closeBatch: { lua: CLOSE_BATCH, numberOfKeys: 1 },
+    holdLease: { lua: HOLD_LEASE, numberOfKeys: 1 },
+    releaseLease: { lua: RELEASE_LEASE, numberOfKeys: 1 },
+    writeWebhook: { lua: WRITE_WEBHOOK, numberOfKeys: 3 },
   }
   if (address.is !== 'cluster') return new Redis({ ...options, scripts, lazyConnect: true }) as Commands
   return new Cluster(address.nodes, {

@@ -106,6 +106,10 @@ export function createRedisEvents(options: {
       const entries = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', limit)
       return entries.toReversed().flatMap((entry) => readEvent(entry, log) ?? [])
     },
+    async readEnd(appId) {
+      const [last] = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', 1)
+      return last?.[0] ?? '0'
+    },
     async readAfter(appId, after, limit) {
       const entries = await redis.xrange(keys.events(appId), `(${after}`, '+', 'COUNT', limit)
       return entries.flatMap((entry) => {

@@ -23,6 +23,9 @@
  * | cb:{app}:position:<user id> | string | last telemetry with a position, JSON | RETENTION_DAYS |
  * | cb:{app}:batch:<run>.<n> | string | the last telemetry batch that a broker wrote over one connection, then `-`: no more of them | 30 days |
  * | cb:{app}:replayed:<run> | string | the last journal entry that is in the telemetry | 30 days |
+ * | cb:{app}:webhook:<webhook id> | string | how far the web hook has got, JSON | until deleted by hand |
+ * | cb:{app}:webhook-lease:<webhook id> | string | the node that serves it | seconds |
+ * | cb:{app}:webhook-dead:<webhook id> | list | dead letters, JSON | newest DEAD_LETTERS_MAX |
  * | cb:{app}:probe | string | nothing: whether writes are taken | a minute |
  * | cb:login-failures:<digest> | string | failed logins of an identity from an address, or of an address; written by rate-limiter-flexible | a minute |
  * | incoming:<session id> | hash | QoS 2 publications without PUBREL; written by aedes-persistence-redis | an hour |
@@ -50,6 +53,9 @@ export const keys = {
   lastPosition: (appId: string, userId: string) => `${tag(appId)}:position:${userId}`,
   batch: (appId: string, batch: string) => `${tag(appId)}:batch:${batch}`,
   replayed: (appId: string, run: string) => `${tag(appId)}:replayed:${run}`,
+  webhook: (appId: string, webhookId: string) => `${tag(appId)}:webhook:${webhookId}`,
+  webhookLease: (appId: string, webhookId: string) => `${tag(appId)}:webhook-lease:${webhookId}`,
+  webhookDead: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dead:${webhookId}`,
   probe: (appId: string) => `${tag(appId)}:probe`,
   incoming: (sessionId: string) => `incoming:${sessionId}`,
 }

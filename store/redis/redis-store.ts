@@ -13,6 +13,7 @@ import { createRedisMesh } from './mesh.js'
 import { createRedisRevocations } from './revocations.js'
 import { createRedisTelemetry } from './telemetry.js'
 import { createRedisUsers } from './users.js'
+import { createRedisWebhooks } from './webhooks.js'
 
 export { RedisRefused } from './connection.js'
 
@@ -55,6 +56,7 @@ export async function openRedisStore(options: {
     revocations: createRedisRevocations(sos),
     gateways: createRedisGateways(sos),
     mesh: createRedisMesh(sos),
+    webhooks: createRedisWebhooks(sos),
     telemetry: createRedisTelemetry(telemetry, retention),
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,
