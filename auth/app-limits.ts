@@ -6,6 +6,8 @@ export const APP_ID_LENGTH_MAX = 128
 
 /** An AES-256 key. */
 export const CHANNEL_KEY_BYTES_MAX = 32
+/** Each is a request for every event. */
+export const WEBHOOKS_MAX = 4
 /** A node has eight. */
 export const CHANNELS_MAX = 16
 export const WORDS_MAX = 50

@@ -7,6 +7,7 @@ import {
   CHANNEL_KEY_BYTES_MAX,
   CHANNELS_MAX,
   SECRETS_MAX,
+  WEBHOOKS_MAX,
   WORDS_MAX,
 } from './app-limits.js'
 
@@ -18,6 +19,8 @@ export interface App {
   disabled: boolean
   /** How its radio mesh speaks. */
   mesh?: AppMesh | undefined
+  /** Where its events go. */
+  webhooks?: AppWebhook[] | undefined
 }
 
 export interface AppRegistry {
@@ -128,6 +131,34 @@ const appMesh = z.strictObject({
 
 export type AppMesh = z.infer<typeof appMesh>
 
+/** docs/webhooks.md */
+const appWebhook = z.strictObject({
+  /** Names it for good: how far it has got is kept under this, whatever becomes of the URL. */
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'an id of a web hook has 1 to 64 of A-Z a-z 0-9 _ -'),
+  url: z.string().max(2_048).refine(isWebhookUrl, 'is https://…, without a name, a password or a fragment'),
+  secrets: z
+    .array(z.string().refine(isWebhookSecret, 'is whsec_ and the Base64 of 24 to 64 random bytes'))
+    .min(1)
+    .max(SECRETS_MAX, 'at most two secrets: the old one and the new one'),
+})
+
+export type AppWebhook = z.infer<typeof appWebhook>
+
+/** http: passes here, because whether a target is one of the operator's own networks shows only at its address. */
+function isWebhookUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, username, password, hash } = new URL(text)
+  return /^https?:$/.test(protocol) && hostname !== '' && username + password + hash === ''
+}
+
+/** The form that Standard Webhooks 1.0 asks for. */
+function isWebhookSecret(text: string): boolean {
+  const [, encoded] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
+  if (encoded === undefined) return false
+  const { length } = Buffer.from(encoded, 'base64')
+  return length >= 24 && length <= 64
+}
+
 // Strict, because a mistyped "disabled" would leave the door open.
 const appsFile = z.strictObject({
   apps: z.array(
@@ -143,6 +174,11 @@ const appsFile = z.strictObject({
         .max(SECRETS_MAX, 'at most two secrets: the old one and the new one'),
       disabled: z.boolean().default(false),
       mesh: appMesh.optional(),
+      webhooks: z
+        .array(appWebhook)
+        .max(WEBHOOKS_MAX, 'at most four web hooks')
+        .refine((all) => new Set(all.map(({ id }) => id)).size === all.length, 'an id stands twice')
+        .optional(),
     }),
   ),
 })

@@ -22,10 +22,17 @@ const EMPTY_JOURNAL: JournalState = {
   telemetrySince: null,
 }
 
+export interface WebhooksState {
+  held: number
+  /** Milliseconds since 1970. */
+  oldestHeldAt: number | null
+}
+
 /** Everything that is counted, in a registry of its own. Labels have few values; ids belong in the log. */
 export function createMetrics() {
   const registry = new Registry()
   let readJournal: () => JournalState = () => EMPTY_JOURNAL
+  let readWebhooks: () => WebhooksState = () => ({ held: 0, oldestHeldAt: null })
   collectDefaultMetrics({ register: registry })
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name: `connect_broker_${name}`, help, labelNames, registers: [registry] })
@@ -135,6 +142,36 @@ export function createMetrics() {
     /** Where the journal's gauges come from. */
     watchJournal(read: () => JournalState) {
       readJournal = read
+    },
+    webhookAttempts: counter(
+      'webhook_attempts_total',
+      'Requests to web hooks by outcome, and events given up',
+      ['outcome'],
+    ),
+    webhookGaps: counter(
+      'webhook_gaps_total',
+      'Times that events were gone from the log before a web hook got them',
+      [],
+    ),
+    webhookHeld: new Gauge({
+      name: 'connect_broker_webhook_held_incidents',
+      help: 'Incidents whose delivery to a web hook fails, of the web hooks that this node serves',
+      registers: [registry],
+      collect() {
+        this.set(readWebhooks().held)
+      },
+    }),
+    webhookAge: new Gauge({
+      name: 'connect_broker_webhook_oldest_held_seconds',
+      help: 'How long the first of them has waited; 0 without one',
+      registers: [registry],
+      collect() {
+        this.set(secondsSince(readWebhooks().oldestHeldAt))
+      },
+    }),
+    /** Where the gauges of web hooks come from. */
+    watchWebhooks(read: () => WebhooksState) {
+      readWebhooks = read
     },
     sessionsEnded: counter('sessions_ended_total', 'Sessions that the broker ended', ['reason']),
   }

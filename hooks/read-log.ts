@@ -1,0 +1,66 @@
+import type { EventEmitter } from 'node:events'
+import type { EventLog } from '../store/store.js'
+import { compareLogIds } from '../store/webhooks.js'
+import type { WebhookGap, WebhookState } from '../store/webhooks.js'
+import type { Item } from './lanes.js'
+
+/**
+ * What may be missing between a place in the log and the oldest entry that is still kept, once something was read
+ * behind that place; null when nothing is.
+ */
+export async function findGap(
+  events: EventLog,
+  appId: string,
+  after: string,
+  now: Date,
+): Promise<WebhookGap | null> {
+  if (after === '0') return null
+  const [oldest] = await events.readAfter(appId, '0', 1)
+  if (!oldest || compareLogIds(oldest.logId, after) <= 0 || isNext(after, oldest.logId)) return null
+  return { after, before: oldest.logId, at: now.toISOString() }
+}
+
+/** Of plain numbers one can tell that nothing stood in between. */
+function isNext(before: string, id: string): boolean {
+  return /^\d+$/.test(before) && /^\d+$/.test(id) && BigInt(before) + 1n === BigInt(id)
+}
+
+/** The entries up to the position that belong to incidents which were held, in the order of the log. */
+export async function* readHeld(
+  events: EventLog,
+  appId: string,
+  { position, held }: Pick<WebhookState, 'position' | 'held'>,
+): AsyncGenerator<Item> {
+  const places = Object.values(held).map(({ after }) => after)
+  let before = places.toSorted(compareLogIds)[0]
+  while (before !== undefined) {
+    const logged = await events.readAfter(appId, before, BATCH)
+    for (const { logId, event } of logged) {
+      if (compareLogIds(logId, position) > 0) return
+      const place = Object.hasOwn(held, event.incidentId) ? held[event.incidentId] : undefined
+      if (place && compareLogIds(logId, place.after) > 0)
+        yield { logId, incidentId: event.incidentId, event: null, isDone: false }
+      before = logId
+    }
+    if (logged.length === 0) return
+  }
+}
+
+/** `rung` resolves when the app's log may have grown, after a limit, or when it is cancelled. Armed at once. */
+export function nextRing(bell: EventEmitter, appId: string): { rung: Promise<void>; cancel: () => void } {
+  let cancel = () => {}
+  const rung = new Promise<void>((resolve) => {
+    const timer = setTimeout(() => cancel(), LOOK_MS)
+    cancel = () => {
+      clearTimeout(timer)
+      bell.off(appId, cancel)
+      resolve()
+    }
+    bell.on(appId, cancel)
+  })
+  return { rung, cancel }
+}
+
+const BATCH = 500
+/** The bell rings for every event that is followed; this is for what a reader in trouble missed. */
+const LOOK_MS = 5_000
