@@ -244,6 +244,29 @@ export const SETTINGS = {
     '',
     'Networks of the load balancers in front, divided by commas. From there, and only from there, the client is who the PROXY protocol (1 or 2, any port) or `X-Forwarded-For` (HTTP and WebSocket) says; MQTT without such a header is closed, HTTP is refused. None by default: whoever may send such a header chooses his address.',
   ),
+  WEBHOOK_NETWORKS: setting(
+    list.refine(
+      (all) => all.every(isNetwork),
+      'is a list of networks such as 10.0.0.0/8, never of everybody',
+    ),
+    '',
+    'Private networks, divided by commas, that web hooks may go to, also by `http:`. None by default: a URL in the apps file must not reach what only this machine can reach. Public addresses are always allowed, by `https:`.',
+  ),
+  WEBHOOK_TIMEOUT_MS: setting(
+    whole(10, 60_000),
+    '10000',
+    'How long a web hook may take for its whole answer, in milliseconds. A receiver that stores the event and answers needs a second; above ten nobody knows any more whether it took it.',
+  ),
+  WEBHOOK_RETRY_MS: setting(
+    whole(1, 60_000),
+    '1000',
+    'Pause after the first failure of a web hook, in milliseconds; it doubles up to thirty times as much. With 30 s a receiver that is away is not hammered, and hears of an SOS soon after it is back.',
+  ),
+  WEBHOOK_GIVE_UP_S: setting(
+    whole(1, 2_592_000),
+    '86400',
+    'Age of an event in seconds from which it is tried no more and becomes a dead letter: a day, in which somebody has noticed.',
+  ),
   HALF_OPEN_PER_ADDRESS: setting(
     whole(1, 1_000_000),
     '4096',
@@ -337,6 +360,12 @@ function assemble(values: Values, logLevelFile: string | undefined) {
         loopLagMaxMs: values.LOOP_LAG_MAX_MS,
         limitLoopback: values.LIMIT_LOOPBACK,
       },
+    },
+    webhooks: {
+      networks: values.WEBHOOK_NETWORKS,
+      timeoutMs: values.WEBHOOK_TIMEOUT_MS,
+      retryMs: values.WEBHOOK_RETRY_MS,
+      giveUpMs: values.WEBHOOK_GIVE_UP_S * 1_000,
     },
     relayedPeoplePerHour: values.RELAYED_PEOPLE_PER_HOUR,
     redisUrl: values.REDIS_URL as string | undefined,

@@ -40,6 +40,10 @@ const FIXED = `
 | bytes of an external user id | 244 | \`auth/identity.ts\` | with \`sos/events/\` before it the topic has 255 |
 | live secrets of an app | 2 | \`auth/apps.ts\` | old and new while rotating; every login does the work for both, so that none shows in the time it takes |
 | mesh gateways of an app, tokens of one | 1,000, 2 | \`auth/gateways.ts\` | every node keeps them all in memory; an old and a new token while it is replaced |
+| web hooks of an app | 4 | \`auth/app-limits.ts\` | each is a request for every event |
+| requests under way to a web hook, of these repeated ones | 10, 4 | \`hooks/run.ts\` | more would wait at the other end; a receiver that hangs for some incidents is free for the others |
+| incidents that a web hook may leave behind | 256 | \`hooks/run.ts\` | with more it is the receiver that fails, and the event log is the queue |
+| dead letters of a web hook | 1,000 | \`store/webhooks.ts\` | about 2 MB; the event log has them too |
 | channels of an app's mesh | 32 | \`auth/apps.ts\` | the keys of all may be tried for a packet that none fits |
 | unacknowledged events of a session | 100, or the client's Receive Maximum | \`broker/gate/outbound.ts\` | the rest waits, within \`BACKLOG_BYTES_MAX\` |
 | held telemetry of a connection | 64 KiB | \`broker/gate/gate.ts\` | what an SOS of the same client can overtake; behind it the socket is read no further |
@@ -57,6 +61,9 @@ const FIXED = `
 One entry per app. While a secret is rotated both stand in \`secrets\`, the new one last (\`npm run -s sign\` uses the
 last). \`"disabled": true\` refuses every user of the app. The file is read again within a second after it changed and
 on SIGHUP; one that is broken leaves the apps as they were and says so in the log.
+
+\`"webhooks": [{ "id": "desk", "url": "https://…", "secrets": ["whsec_…"] }]\` tells the partner's systems every event:
+[webhooks.md](webhooks.md).
 
 An app with a radio mesh may add \`mesh\`, all of it optional; [gateways.md](gateways.md) says when it is needed:
 

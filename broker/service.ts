@@ -21,6 +21,7 @@ import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
 import { createTelemetryHandler } from '../handlers/telemetry.js'
 import { createHttpApp } from '../http/server.js'
+import { createWebhooks } from '../hooks/webhooks.js'
 import { createAdminServer } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
 import { createMetrics } from '../ops/metrics.js'
@@ -35,6 +36,7 @@ import { lockDataDir } from './data-dir-lock.js'
 import { createEventDelivery } from './deliver-event.js'
 import { createEmbeddedPath, createRedisPath } from './durable-path.js'
 import { createDoor } from './door/door.js'
+import { createNetworks } from './door/networks.js'
 import { createEngine } from './engine.js'
 import { gatewayEndpoint } from './gateway-endpoint.js'
 import { createGatewayPart } from './gateway-part.js'
@@ -221,6 +223,17 @@ async function openEverything(
       bell.emit(event.appId)
     },
   )
+  const webhooks = createWebhooks({
+    ...config.webhooks,
+    apps,
+    events: store.events,
+    store: store.webhooks,
+    isAllowed: createNetworks(config.webhooks.networks).has,
+    bell,
+    log,
+    metrics,
+  })
+  closers.push(() => webhooks.stop())
   const door = createDoor({ ...config.door, log, metrics })
   closers.push(() => door.stop())
   let openPorts: OpenPorts = {}
@@ -245,6 +258,7 @@ async function openEverything(
         .filter(({ principal }) => principal.appId === appId)
         .map(describeWithUser),
     endSessionsOf: engine.endSessionsOf,
+    webhooks,
     clock,
     corsOrigins: config.corsOrigins,
     log,
@@ -296,6 +310,7 @@ async function openEverything(
   const ports: Service['ports'] = await listeners.start()
   openPorts = ports
   path.start()
+  webhooks.start()
   if (config.admin.port !== null)
     ports.admin = await listen(admin, config.admin.host, config.admin.port, 'ADMIN_PORT')
   return {

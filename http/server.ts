@@ -8,6 +8,7 @@ import type { RevokedUsers } from '../auth/revoked-users.js'
 import type { Clock, Handler } from '../handlers/handler.js'
 import type { IncidentActions } from '../handlers/incidents.js'
 import type { GatewayEndpoint } from '../handlers/mesh/gateway-settings.js'
+import type { Webhooks } from '../hooks/webhooks.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { Store } from '../store/store.js'
@@ -25,6 +26,7 @@ import type { NodeRouteOptions } from './backend/nodes.js'
 import { backendRevocationRoutes } from './backend/revocations.js'
 import { backendSessionRoutes } from './backend/sessions.js'
 import type { SessionRoutesOptions } from './backend/sessions.js'
+import { webhookRoutes } from './backend/webhooks.js'
 import { backendUserRoutes } from './backend/users.js'
 import { serveDescription } from './description.js'
 import { refuseDoubledHeaders } from './doubled-headers.js'
@@ -57,6 +59,7 @@ export interface HttpOptions {
   gatewaySessionsOf: (name: GatewayName) => GatewaySessionView[]
   /** Where nodes reach the broker, when a backend asked for it under this host name. */
   gatewayEndpointFor: (hostName: string) => GatewayEndpoint
+  webhooks: Pick<Webhooks, 'status' | 'deadLetters' | 'redeliver'>
   mesh: MeshStatusOptions & Omit<NodeRouteOptions, 'users'>
   /** Every session of an app on this node. */
   sessionsOfApp: SessionRoutesOptions['sessionsOfApp']
@@ -127,6 +130,7 @@ function backendRoutes(options: HttpOptions) {
       }),
     )
     await app.register(backendSessionRoutes(options))
+    await app.register(webhookRoutes(options.webhooks))
     await app.register(eventRoutes({ events: store.events, bell }))
   }
 }

@@ -2,7 +2,8 @@ import type { EventEmitter } from 'node:events'
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { EventLog, LoggedEvent } from '../../store/store.js'
+import { toEventJson } from '../../store/event-json.js'
+import type { EventLog } from '../../store/store.js'
 import { refusal } from '../identity.js'
 
 /** Emits an app id when that app's event log has grown. */
@@ -46,7 +47,7 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
             if (!isStillGood()) throw refusal(false)
             logged = await events.readAfter(appId, after, limit)
           }
-          return { events: logged.map(view), next: logged.at(-1)?.logId ?? after }
+          return { events: logged.map(toEventJson), next: logged.at(-1)?.logId ?? after }
         } finally {
           ring.cancel()
         }
@@ -89,7 +90,9 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
         : null
       if (!logged) raw.destroy() // the client comes back with its Last-Event-ID, if it may
       for (const entry of logged ?? []) {
-        raw.write(`id: ${entry.logId}\nevent: ${entry.event.type}\ndata: ${JSON.stringify(view(entry))}\n\n`)
+        raw.write(
+          `id: ${entry.logId}\nevent: ${entry.event.type}\ndata: ${JSON.stringify(toEventJson(entry))}\n\n`,
+        )
         from = entry.logId
       }
       if (raw.writableNeedDrain && !raw.destroyed) await new Promise<void>((resolve) => (wake = resolve))
@@ -100,10 +103,6 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
       ring.cancel()
     }
   }
-}
-
-function view({ logId, event }: LoggedEvent) {
-  return { id: logId, ...event }
 }
 
 /** Proxies end streams that are quiet for a minute. */

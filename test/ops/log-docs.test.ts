@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { root } from '../support/broker.js'
 
-const FOLDERS = ['broker', 'auth', 'handlers', 'http', 'store', 'ops']
+const FOLDERS = ['broker', 'auth', 'handlers', 'hooks', 'http', 'store', 'ops']
 
 /** Put together where they are logged. */
 const COMPOSED = [

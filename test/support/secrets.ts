@@ -6,8 +6,13 @@ const SECRET_LENGTH_MIN = 8
 /** The secrets of an apps file as it is now; none while it cannot be read. */
 export function secretsIn(appsFile: string): string[] {
   try {
-    const { apps } = JSON.parse(readFileSync(appsFile, 'utf8')) as { apps: { secrets: string[] }[] }
-    return apps.flatMap((app) => app.secrets)
+    const { apps } = JSON.parse(readFileSync(appsFile, 'utf8')) as {
+      apps: { secrets: string[]; webhooks?: { url: string; secrets: string[] }[] }[]
+    }
+    return apps.flatMap(({ secrets, webhooks = [] }) => [
+      ...secrets,
+      ...webhooks.flatMap((hook) => [hook.url, ...hook.secrets]),
+    ])
   } catch {
     return [] // a test of broken apps files
   }
