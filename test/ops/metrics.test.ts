@@ -90,6 +90,7 @@ const MAY_HAVE_NO_SAMPLE = [
   'connect_broker_mesh_messages_total',
   'connect_broker_sessions_ended_total',
   'connect_broker_log_lines_suppressed_total',
+  'connect_broker_webhook_attempts_total',
 ]
 
 function readDescribed(): Map<string, { type: string; labels: string[] }> {
