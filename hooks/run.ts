@@ -6,10 +6,12 @@ import type { Metrics } from '../ops/metrics.js'
 import { toEventJson } from '../store/event-json.js'
 import type { EventLog, LifecycleEvent } from '../store/store.js'
 import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
-import type { DeadLetter, WebhookGap, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
+import type { WebhookGap, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { createLanes } from './lanes.js'
 import type { Item, Lane } from './lanes.js'
+import { createPlaceKeeper } from './place-keeper.js'
 import { findGap, nextRing, readHeld } from './read-log.js'
+import { createSchedule } from './schedule.js'
 import type { Attempt, Send } from './send.js'
 import { signDelivery } from './sign.js'
 
@@ -55,18 +57,18 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const first: WebhookState = known ?? { position: await events.readEnd(appId), held: {}, gaps: [] }
   const lanes = createLanes(first.position)
   const [ending, sending] = [new AbortController(), new AbortController()]
-  const fresh = { waiting: [] as Lane[], underWay: 0, max: FRESH_MAX }
-  const retries = { waiting: [] as Lane[], underWay: 0, max: RETRIES_MAX }
-  const timers = new Map<Lane, NodeJS.Timeout>()
-  const underWay = new Set<Promise<void>>()
+  const place = createPlaceKeeper({ name, holder, store, stateNow, onLost: abandon, log })
+  const schedule = createSchedule((lane) =>
+    deliver(lane).catch((error: Error) => {
+      log.debug({ reason: error.message }, 'event log cannot be read for a web hook')
+      schedule.retryAfter(lane, STORE_RETRY_MS)
+    }),
+  )
   let { deliveredAt, failure, gaps } = first
-  let letters: DeadLetter[] = []
   let failuresInARow = 0
   /** Told once until everything is taken again. */
   const loggedReasons = new Set<string>()
   let isLost = false
-  let isDirty = false
-  let saving: Promise<void> | null = null
   let wakeReader = () => {}
 
   async function deliver(lane: Lane): Promise<void> {
@@ -94,7 +96,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
       loggedReasons.clear()
     }
     // It was all of the receiver that failed, and it is back.
-    if (wasDown) for (const waiting of timers.keys()) retry(waiting)
+    if (wasDown) schedule.retryAll()
   }
 
   function onFailed(
@@ -116,59 +118,19 @@ export async function startRun(options: RunOptions): Promise<Run> {
     if (isOld && lane.attempts >= ATTEMPTS_MIN) {
       metrics.webhookAttempts.inc({ outcome: 'given-up' })
       log.error({ incidentId, eventId, reason: why }, 'web hook gives an event up; it is a dead letter')
-      letters.push({ logId, event, at, attempts: lane.attempts, reason: why })
+      place.add({ logId, event, at, attempts: lane.attempts, reason: why })
       return finish(lane)
     }
     lanes.hold(lane, at)
-    if (isNews) void save()
+    if (isNews) void place.save()
     const delay = Math.min(options.retryMs * 2 ** (lane.attempts - 1), options.retryMs * RETRY_FACTOR_MAX)
-    retryAfter(lane, delay * (0.8 + Math.random() * 0.4))
+    schedule.retryAfter(lane, delay * (0.8 + Math.random() * 0.4))
   }
 
   function finish(lane: Lane): void {
-    if (lanes.finish(lane)) enqueue(lane)
+    if (lanes.finish(lane)) schedule.enqueue(lane)
     wakeReader()
-    void save()
-  }
-
-  function retryAfter(lane: Lane, ms: number): void {
-    if (ending.signal.aborted) return
-    timers.set(
-      lane,
-      setTimeout(() => retry(lane), ms),
-    )
-  }
-
-  function retry(lane: Lane): void {
-    clearTimeout(timers.get(lane))
-    timers.delete(lane)
-    enqueue(lane)
-  }
-
-  /** Retries have a few places of their own, so that a receiver which hangs for some incidents is free for the others. */
-  function enqueue(lane: Lane): void {
-    const queue = lane.attempts > 0 ? retries : fresh
-    queue.waiting.push(lane)
-    pump(queue)
-  }
-
-  function pump(queue: typeof fresh): void {
-    while (!ending.signal.aborted && queue.underWay < queue.max) {
-      const lane = queue.waiting.shift()
-      if (!lane) return
-      queue.underWay++
-      const work = deliver(lane)
-        .catch((error: Error) => {
-          log.debug({ reason: error.message }, 'event log cannot be read for a web hook')
-          retryAfter(lane, STORE_RETRY_MS)
-        })
-        .finally(() => {
-          queue.underWay--
-          underWay.delete(work)
-          pump(queue)
-        })
-      underWay.add(work)
-    }
+    void place.save()
   }
 
   async function readAgain({ logId }: Item): Promise<LifecycleEvent | null> {
@@ -190,7 +152,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
       if (ending.signal.aborted) return
       lanes.addHeld(item, first.held[item.incidentId]?.since ?? new Date().toISOString())
     }
-    for (const lane of lanes.all()) enqueue(lane)
+    for (const lane of lanes.all()) schedule.enqueue(lane)
     for (let after = first.position; !ending.signal.aborted;) {
       if (lanes.heldCount >= HELD_MAX || lanes.ahead >= AHEAD_MAX) {
         await new Promise<void>((resolve) => (wakeReader = resolve))
@@ -209,38 +171,23 @@ export async function startRun(options: RunOptions): Promise<Run> {
         const item = { logId, incidentId: event.incidentId, event, isDone: false }
         const lane = lanes.add(item)
         after = logId
-        if (lane) enqueue(lane)
+        if (lane) schedule.enqueue(lane)
       }
     }
   }
 
-  /** One write at a time; what changes meanwhile goes into the next. */
-  function save(): Promise<void> {
-    isDirty = true
-    saving ??= (async () => {
-      while (isDirty && !isLost) {
-        isDirty = false
-        const dead = letters
-        letters = []
-        const state = {
-          ...lanes.snapshot(),
-          gaps,
-          ...(deliveredAt === undefined ? {} : { deliveredAt }),
-          ...(failure === undefined ? {} : { failure }),
-        }
-        const isWritten = await store.write(name, holder, state, dead).catch((error: Error) => {
-          log.warn({ reason: error.message }, 'place of a web hook cannot be written')
-          return false
-        })
-        if (!isWritten) abandon()
-      }
-      saving = null
-    })()
-    return saving
+  function stateNow(): WebhookState {
+    return {
+      ...lanes.snapshot(),
+      gaps,
+      ...(deliveredAt === undefined ? {} : { deliveredAt }),
+      ...(failure === undefined ? {} : { failure }),
+    }
   }
 
   function abandon(): void {
     isLost = true
+    place.stop()
     sending.abort()
     end()
   }
@@ -248,11 +195,10 @@ export async function startRun(options: RunOptions): Promise<Run> {
   function end(): void {
     ending.abort()
     wakeReader()
-    for (const timer of timers.values()) clearTimeout(timer)
-    timers.clear()
+    schedule.stop()
   }
 
-  await save()
+  await place.save()
   const reading = (async () => {
     while (!ending.signal.aborted) {
       try {
@@ -265,12 +211,12 @@ export async function startRun(options: RunOptions): Promise<Run> {
   })()
   const ended = (async () => {
     await reading
-    await Promise.race([Promise.all(underWay), pause(isLost ? 0 : STOP_GRACE_MS, undefined, { ref: false })])
+    await Promise.race([schedule.idle(), pause(isLost ? 0 : STOP_GRACE_MS, undefined, { ref: false })])
     sending.abort()
-    await Promise.all(underWay)
+    await schedule.idle()
     if (isLost) return
     for (const lane of lanes.all()) lanes.hold(lane, new Date().toISOString())
-    await save()
+    await place.save()
   })()
   return {
     ended,
@@ -283,9 +229,6 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 }
 
-/** Requests under way to one receiver; more would only wait at the other end. */
-const FRESH_MAX = 6
-const RETRIES_MAX = 4
 /** Incidents that may be left behind. With more it is the receiver that fails, and the log itself is the queue. */
 const HELD_MAX = 256
 /** Entries under way behind the position: what a crash sends again at most. */

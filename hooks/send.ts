@@ -86,7 +86,7 @@ export function createSend(options: { isAllowed: IsAllowed; timeoutMs: number })
         resolve(response.statusCode ?? 0)
       })
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        if (outgoing.reusedSocket && error.code === 'ECONNRESET') resolve('stale')
+        if (outgoing.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')) resolve('stale')
         else reject(error)
       })
       // The limit holds until the answer has been read to its end.

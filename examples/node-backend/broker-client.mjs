@@ -15,7 +15,7 @@ export function createBrokerClient({ brokerUrl, appId, appSecret }) {
     const response = await fetch(`${brokerUrl}/v1/backend${path}`, {
       method,
       headers: { authorization, 'content-type': 'application/json' },
-      body: body && JSON.stringify(body),
+      ...(body ? { body: JSON.stringify(body) } : {}),
       signal,
     })
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`)

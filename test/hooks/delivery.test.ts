@@ -152,7 +152,7 @@ async function receiverHangs({ t, broker, receiver, alice, bob }: Scene): Promis
   t.equal(again.length, 2)
   t.equal(new Set(again.map(({ headers }) => headers['webhook-id'])).size, 1, 'known by its id')
   t.match(await webhookUntil(broker, ({ state }) => state === 'delivering'), {
-    failure: { reason: 'no answer within 3000 ms' },
+    failure: { reason: 'no answer within 5000 ms' },
   })
   t.strictSame(disorderIn(receiver.deliveries), [])
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { ensureSelfSigned } from '../../broker/certificate.js'
-import { createCheckedLookup, isPublic } from '../../hooks/target.js'
+import { checkAddress, createCheckedLookup, isPublic } from '../../hooks/target.js'
 import { connectPhone } from '../support/api.js'
 import { startBroker, temporaryDirectory } from '../support/broker.js'
 import {
@@ -18,17 +18,18 @@ import {
 } from '../support/webhook-receiver.js'
 
 t.test('private, loopback and other special addresses are not public, in any spelling', async (t) => {
-  const refused = [
-    ...['10.0.0.1', '172.16.0.1', '192.168.1.1', '127.0.0.1', '127.1.2.3', '169.254.169.254', '100.64.0.1'],
-    ...['0.0.0.0', '0.1.2.3', '192.0.0.1', '192.0.2.1', '198.18.0.1', '224.0.0.1', '255.255.255.255'],
-    ...['::', '::1', 'fe80::1', 'fe80::1%eth0', 'fc00::1', 'fec0::1', 'ff02::1', '2001:db8::1', '100::1'],
-    // IPv4 inside IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo
-    ...['::ffff:127.0.0.1', '::ffff:a00:1', '::127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b::7f00:1'],
-    ...['64:ff9b:1::7f00:1', '2002:7f00:1::', '2001::7f00:1', 'localhost', '', '127.1', '0x7f000001'],
-  ]
+  const refused =
+    `10.0.0.1 172.16.0.1 192.168.1.1 127.0.0.1 127.1.2.3 169.254.169.254 100.64.0.1 0.0.0.0 0.1.2.3
+    192.0.0.1 192.0.2.1 198.18.0.1 224.0.0.1 255.255.255.255 127.1 0x7f000001 localhost
+    :: ::1 fe80::1 fe80::1%eth0 fc00::1 fec0::1 ff02::1 2001:db8::1 100::1
+    ::ffff:127.0.0.1 ::ffff:a00:1 ::127.0.0.1 ::ffff:0:127.0.0.1 64:ff9b::7f00:1 64:ff9b:1::7f00:1 2002:7f00:1::
+    2001::7f00:1`.split(/\s+/)
+  t.equal(refused.length, 34)
   t.strictSame(refused.filter(isPublic), [])
   for (const address of ['8.8.8.8', '1.1.1.1', '2606:4700::1111', '::ffff:8.8.8.8'])
     t.ok(isPublic(address), address)
+  t.throws(() => checkAddress('8.8.8.8', 'http:', () => false), /http: is for WEBHOOK_NETWORKS alone/)
+  t.doesNotThrow(() => checkAddress('8.8.8.8', 'https:', () => false))
 })
 
 t.test('a name is resolved for the connection itself, and hands on nothing that is refused', async (t) => {

@@ -98,7 +98,7 @@ export async function startReceiver(t: Test): Promise<Receiver> {
 export const WEBHOOK_ENV = {
   WEBHOOK_NETWORKS: '127.0.0.0/8',
   WEBHOOK_RETRY_MS: '20',
-  WEBHOOK_TIMEOUT_MS: '3000',
+  WEBHOOK_TIMEOUT_MS: '5000',
 }
 
 /** An apps file whose first app has these web hooks; `write` replaces them. */
