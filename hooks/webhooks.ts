@@ -7,6 +7,7 @@ import type { Metrics } from '../ops/metrics.js'
 import { createLatestSet } from '../store/latest-set.js'
 import type { EventLog } from '../store/store.js'
 import type { DeadLetter, WebhookName, WebhookStore } from '../store/webhooks.js'
+import { within } from '../store/within.js'
 import { redeliver } from './redeliver.js'
 import type { Redelivery } from './redeliver.js'
 import { startRun } from './run.js'
@@ -133,7 +134,7 @@ export function createWebhooks(options: {
         }
         await pauseUntil(ending.signal, ASK_MS)
       }
-      await store.release(name, holder).catch(() => {}) // it ends by itself
+      await within(RELEASE_MS, store.release(name, holder)).catch(() => {}) // it ends by itself
     })()
     return keeper
   }
@@ -179,4 +180,6 @@ function pauseUntil(signal: AbortSignal, ms: number): Promise<void> {
 /** A node that dies is replaced within that time and ASK_MS: an SOS is worth no longer wait. */
 const LEASE_MS = 4_000
 const ASK_MS = 500
+/** A store that does not answer must not hold up a stop. */
+const RELEASE_MS = 1_000
 const DELIVERED_MAX = 10_000
