@@ -55,16 +55,24 @@ export function findSecret(
   return app.secrets[Math.trunc(Math.log2(matches))] ?? null
 }
 
-/** Whether `secret` is one of the app's. The same work for an unknown app; compares digests in constant time. */
+/** Whether `secret` is one of the app's; see findAppSecret. */
 export function isAppSecret(app: App | undefined, secret: string): boolean {
-  const given = hmac(COMPARISON_KEY, secret)
+  return findAppSecret(app, secret) !== null
+}
+
+/** Which of the app's secrets it is, or null. The same work for an unknown app; compares digests in constant time. */
+export function findAppSecret(app: App | undefined, secret: string): string | null {
   let matches = 0
   for (let i = 0; i < SECRETS_MAX; i++) {
     const known = app?.secrets[i]
-    const isEqual = timingSafeEqual(hmac(COMPARISON_KEY, known ?? NO_SECRET), given)
-    matches |= Number(isEqual) & Number(known !== undefined)
+    matches |= Number(isSameSecret(known ?? NO_SECRET, secret)) & Number(known !== undefined)
   }
-  return matches === 1 && app?.disabled === false
+  return matches === 1 && app?.disabled === false ? secret : null
+}
+
+/** Takes the same time whatever `given` is. */
+export function isSameSecret(known: string, given: string): boolean {
+  return timingSafeEqual(hmac(COMPARISON_KEY, known), hmac(COMPARISON_KEY, given))
 }
 
 /**

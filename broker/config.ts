@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { operatorList } from '../auth/operators.js'
 import { LOG_LEVELS } from '../ops/log.js'
 import { addressOf } from '../store/redis/address.js'
 import { isNetwork } from './door/networks.js'
@@ -231,6 +232,29 @@ export const SETTINGS = {
     '',
     'Origins, divided by commas, whose pages may call the HTTP API from a browser. None by default: phones and servers need none.',
   ),
+  CONSOLE: setting(
+    z.enum(['on', 'off'], 'is on or off').transform((text) => text === 'on'),
+    'on',
+    'The live page for operators on `/console` of the HTTP and HTTPS ports. Nobody sees anything there without an app secret or a token of `CONSOLE_TOKENS`; `off` where another system shows incidents.',
+  ),
+  CONSOLE_TOKENS: setting(
+    operatorList,
+    '[]',
+    'Operators of the live page who need not know an app secret: `[{"name":"night shift","token":"…","apps":["demo-app"]}]`, `"apps":["*"]` for every app. A token has at least 32 characters (`openssl rand -base64 32`); the name stands in the story of every incident. Without a token there is the app secret alone.',
+  ),
+  CONSOLE_TILE_URL: setting(
+    z
+      .string()
+      .regex(/^https?:\/\/[^/'";\s]+\/\S*$/, 'is the URL of a tile with {z}, {x} and {y}')
+      .refine((url) => ['{z}', '{x}', '{y}'].every((part) => url.includes(part)), 'has {z}, {x} and {y}'),
+    undefined,
+    "Tiles for the map of the live page, as `https://tiles.example/{z}/{x}/{y}.png`; the only other origin that the page may ask, and it then sees which places are looked at. Without it the map is a grid of coordinates with the world's outline, which needs no internet.",
+  ),
+  CONSOLE_TILE_ATTRIBUTION: setting(
+    z.string().max(200),
+    '',
+    'What the map says about where its tiles are from; plain text.',
+  ),
   WS_ORIGINS: setting(
     origins,
     undefined,
@@ -347,6 +371,15 @@ function assemble(values: Values, logLevelFile: string | undefined) {
       address: values.GATEWAY_ADDRESS as string | undefined,
     },
     corsOrigins: values.CORS_ORIGINS,
+    console: values.CONSOLE
+      ? {
+          operators: values.CONSOLE_TOKENS,
+          tiles:
+            values.CONSOLE_TILE_URL === undefined
+              ? null
+              : { url: values.CONSOLE_TILE_URL as string, attribution: values.CONSOLE_TILE_ATTRIBUTION },
+        }
+      : null,
     webSocketOrigins: (values.WS_ORIGINS as string[] | undefined) ?? values.CORS_ORIGINS,
     door: {
       proxyNetworks: values.PROXY_NETWORKS,

@@ -4,6 +4,8 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { ensureDemoApp, openAppRegistry } from '../auth/apps.js'
 import type { AppRegistry } from '../auth/apps.js'
+import { createConsoleLogin } from '../auth/console-login.js'
+import { createConsoleSessions } from '../auth/console-session.js'
 import { createGatewayLogin } from '../auth/gateway-login.js'
 import { createGatewaysFile } from '../auth/gateways-file.js'
 import { createGateways } from '../auth/gateways.js'
@@ -146,17 +148,15 @@ async function openEverything(
     : createEmbeddedPath(store, config)
   closers.push(() => path.stop())
   let isStopping = false
-  const admin = createAdminServer({
-    metrics,
-    health: () =>
-      readHealth({
-        isStopping: () => isStopping,
-        path: path.health,
-        closedListeners: listeners.closed,
-        lagMs: door.lagMs,
-        tooLateMs: door.tooLateMs,
-      }),
-  })
+  const health = () =>
+    readHealth({
+      isStopping: () => isStopping,
+      path: path.health,
+      closedListeners: listeners.closed,
+      lagMs: door.lagMs,
+      tooLateMs: door.tooLateMs,
+    })
+  const admin = createAdminServer({ metrics, health })
   closers.push(() => closeServer(admin))
   const admission = createAdmission({ perTurn: TELEMETRY_PER_TURN, underWayMax: TELEMETRY_UNDER_WAY_MAX })
   const takeTelemetry = createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock })
@@ -220,7 +220,7 @@ async function openEverything(
     () => apps.appIds(),
     (event) => {
       delivery.deliver(event)
-      bell.emit(event.appId)
+      bell.emit(event.appId, event)
     },
   )
   const webhooks = createWebhooks({
@@ -234,6 +234,16 @@ async function openEverything(
     metrics,
   })
   closers.push(() => webhooks.stop())
+  const consolePart = ({ operators, tiles }: NonNullable<Config['console']>) => {
+    const consoleSessions = createConsoleSessions({ apps, operators, now: () => Date.now() })
+    return {
+      directory: join(import.meta.dirname, '../console'),
+      tiles,
+      login: createConsoleLogin({ apps, operators, throttle, sessions: consoleSessions }),
+      sessions: consoleSessions,
+      health,
+    }
+  }
   const door = createDoor({ ...config.door, log, metrics })
   closers.push(() => door.stop())
   let openPorts: OpenPorts = {}
@@ -261,6 +271,7 @@ async function openEverything(
     webhooks,
     clock,
     corsOrigins: config.corsOrigins,
+    console: config.console ? consolePart(config.console) : undefined,
     log,
     metrics,
   })

@@ -10,7 +10,7 @@ export const errorBody = z.object({ error: z.object({ code: z.string(), message:
 /** A refusal with its status. Thrown by routes, answered here. */
 export class HttpError extends Error {
   constructor(
-    readonly status: 400 | 401 | 404 | 409 | 413 | 415 | 422 | 429 | 503,
+    readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 422 | 429 | 503,
     readonly code: string,
     message: string,
   ) {

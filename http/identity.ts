@@ -13,7 +13,7 @@ export function requireUser(app: FastifyInstance, login: Login, addressOf: Addre
     const externalUserId = readHeader(request, 'x-user-id')
     const isName = appId !== '' && isExternalUserId(externalUserId)
     const [, hash] = /^Bearer +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
-    const address = known(addressOf(request.raw))
+    const address = knownAddress(addressOf(request.raw))
     const verdict = await login({
       name: isName ? { appId, externalUserId } : null,
       password: Buffer.from(hash ?? '', 'latin1'),
@@ -40,7 +40,7 @@ export function requireBackend(
     const [, encoded] = /^Basic +(\S+)$/i.exec(readHeader(request, 'authorization')) ?? []
     const credentials = Buffer.from(encoded ?? '', 'base64').toString('utf8')
     const colon = credentials.indexOf(':')
-    const address = known(addressOf(request.raw))
+    const address = knownAddress(addressOf(request.raw))
     const verdict = await login({
       appId: credentials.slice(0, Math.max(0, colon)),
       secret: credentials.slice(colon + 1),
@@ -71,10 +71,10 @@ function readHeader(request: FastifyRequest, name: string): string {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : ''
 }
 
-type AddressOf = (request: IncomingMessage) => string | null
+export type AddressOf = (request: IncomingMessage) => string | null
 
 /** Nobody logs in whom no limit can count. */
-function known(address: string | null): string {
+export function knownAddress(address: string | null): string {
   if (address === null)
     throw new HttpError(400, 'unknown_client', 'the proxy in front does not say who its client is')
   return address

@@ -28,6 +28,8 @@ import { backendSessionRoutes } from './backend/sessions.js'
 import type { SessionRoutesOptions } from './backend/sessions.js'
 import { webhookRoutes } from './backend/webhooks.js'
 import { backendUserRoutes } from './backend/users.js'
+import { serveConsole } from './console/console.js'
+import type { ConsoleOptions } from './console/console.js'
 import { serveDescription } from './description.js'
 import { refuseDoubledHeaders } from './doubled-headers.js'
 import { answerBadPath, answerErrors } from './errors.js'
@@ -68,6 +70,8 @@ export interface HttpOptions {
   clock: Clock
   /** Origins that browsers may call from; empty: none. */
   corsOrigins: string[]
+  /** Absent: there is no live page. */
+  console?: ConsoleOptions | undefined
   log: Log
   metrics: Metrics
 }
@@ -96,6 +100,8 @@ export async function createHttpApp(
   serveDescription(app)
   await app.register(sdkRoutes(options), { prefix: '/v1/sdk' })
   await app.register(backendRoutes(options), { prefix: '/v1/backend' })
+  if (options.console)
+    await app.register(serveConsole(options.console, { ...options, gateways: gatewayOptions(options) }))
   await app.ready()
   return { onRequest: (request, response) => app.routing(request, response), stop: () => app.close() }
 }
@@ -122,17 +128,15 @@ function backendRoutes(options: HttpOptions) {
     await app.register(meshStatusRoutes(mesh))
     await app.register(backendUserRoutes(options))
     await app.register(backendRevocationRoutes(revokedUsers))
-    await app.register(
-      backendGatewayRoutes({
-        gateways: options.gateways,
-        sessionsOf: options.gatewaySessionsOf,
-        endpointFor: options.gatewayEndpointFor,
-      }),
-    )
+    await app.register(backendGatewayRoutes(gatewayOptions(options)))
     await app.register(backendSessionRoutes(options))
     await app.register(webhookRoutes(options.webhooks))
     await app.register(eventRoutes({ events: store.events, bell }))
   }
+}
+
+function gatewayOptions({ gateways, gatewaySessionsOf, gatewayEndpointFor }: HttpOptions) {
+  return { gateways, sessionsOf: gatewaySessionsOf, endpointFor: gatewayEndpointFor }
 }
 
 declare module 'fastify' {

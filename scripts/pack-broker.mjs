@@ -29,8 +29,8 @@ export async function packBroker(directory) {
       'light-my-request',
     ],
     supported: { 'dynamic-import': false }, // a script has no loader for it
-    define: { 'import.meta.url': '__filename' },
-    banner: { js: '(function (require, __filename, module, exports) {' },
+    define: { 'import.meta.url': '__filename', 'import.meta.dirname': '__brokerDir' },
+    banner: { js: '(function (require, __filename, module, exports, __brokerDir) {' },
     footer: { js: '})' },
     logLevel: 'error',
   })
@@ -56,5 +56,5 @@ const cachedData = existsSync(cacheFile) ? readFileSync(cacheFile) : undefined
 const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData })
 if (process.env.PACKED_WRITES_CODE) process.on('exit', () => writeFileSync(cacheFile, script.createCachedData()))
 const main = ${JSON.stringify(main)}
-script.runInThisContext()(require('node:module').createRequire(main), main, { exports: {} }, {})
+script.runInThisContext()(require('node:module').createRequire(main), main, { exports: {} }, {}, require('node:path').dirname(main))
 `
