@@ -19,7 +19,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
 # .dockerignore lets in what the broker is made of and nothing else.
 COPY . .
-RUN node_modules/.bin/tsc -p . --sourceMap false --incremental false
+RUN node_modules/.bin/tsc -p . --sourceMap false --incremental false && node scripts/build-console.mjs
 
 FROM base AS slim
 RUN rm -rf /app /usr/local/include /usr/local/lib/node_modules /opt/yarn* /root/.npm* /tmp/* \

@@ -26,6 +26,8 @@ function install() {
 function build() {
   const { status } = run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'])
   if (status !== 0) fail('the build failed; its messages are above.')
+  const page = run(process.execPath, ['scripts/build-console.mjs'])
+  if (page.status !== 0) fail('the live page could not be built; the messages are above.')
 }
 
 /** The tests run against a real Redis and with clients that are not ours. */

@@ -3,12 +3,15 @@
 // Each file is a node-tap program of its own; started here and not by tap's runner, which would load a TypeScript
 // compiler into every one of them.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 process.chdir(new URL('..', import.meta.url).pathname)
-const words = process.argv.slice(2)
+const words = process.argv.slice(2).filter((word) => word !== '--with-browser')
+const needsBrowser = process.argv.includes('--with-browser')
+const HOW_TO_GET_CHROMIUM =
+  'On Debian or Ubuntu: sudo apt-get install -y chromium; then npm run console:check'
 // These first, so that the last one does not run alone.
 const TAKES_LONG = [
   'gate/fuzz',
@@ -17,9 +20,16 @@ const TAKES_LONG = [
   'store-away/store-away',
   'gate/slow-reader',
 ]
-const waiting = testFiles('dist/test').filter(
+const wanted = testFiles('dist/test').filter(
   (file) => words.length === 0 || words.some((word) => file.includes(word)),
 )
+const chromium = findChromium()
+const waiting = wanted.filter((file) => chromium !== null || !file.includes('/browser/'))
+const skipped = wanted.filter((file) => !waiting.includes(file))
+if (needsBrowser && chromium === null) {
+  process.stderr.write(`test: no Chromium on PATH or in CHROMIUM. ${HOW_TO_GET_CHROMIUM}\n`)
+  process.exit(1)
+}
 const fileCount = waiting.length
 // A file that hangs fails; none is meant to take more than a quarter of this.
 const OUTPUT_LIMIT_MS = 5_000
@@ -38,12 +48,17 @@ const testEnv = {
   TAP_TIMEOUT: String(FILE_LIMIT_S),
   TEST_CERTIFICATE_DIR: join(runDir, 'tls'),
   TEST_BROKER: await packBroker(runDir),
+  ...(chromium === null ? {} : { CHROMIUM: chromium }),
 }
 
 // The tests start brokers and Redis servers of their own, and some wait: three files at a time keep two cores busy.
 await Promise.all([work(), work(), work()])
 rmSync(runDir, { recursive: true, force: true })
 const seconds = Math.round((performance.now() - started) / 1000)
+for (const file of skipped)
+  process.stdout.write(
+    `SKIPPED ${file.slice('dist/'.length)}: there is no Chromium. ${HOW_TO_GET_CHROMIUM}\n`,
+  )
 process.stdout.write(`${fileCount} files in ${seconds} s\n${passed} passed, ${failed} failed\n`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 
@@ -86,4 +101,13 @@ function testFiles(directory) {
     .toSorted()
   const takesLong = (file) => TAKES_LONG.some((name) => file.endsWith(`${name}.test.js`))
   return [...files.filter(takesLong), ...files.filter((file) => !takesLong(file))]
+}
+
+/** Large, so not installed for whoever only wants to know whether the broker works. */
+function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM
+  const names = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome']
+  const directories = (process.env.PATH ?? '').split(':').filter((directory) => directory !== '')
+  const paths = names.flatMap((name) => directories.map((directory) => join(directory, name)))
+  return paths.find((path) => existsSync(path)) ?? null
 }

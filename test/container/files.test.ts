@@ -56,7 +56,15 @@ t.test('the builder gets what the programs of the broker are made of, and nothin
   t.equal(lines[0], '*', 'all is kept out but what is named')
   t.strictSame(
     lines.filter((line) => line.startsWith('!')).toSorted(),
-    ['.npmrc', 'package-lock.json', 'package.json', 'tsconfig.json', ...folders]
+    [
+      '.npmrc',
+      'console',
+      'package-lock.json',
+      'package.json',
+      'scripts/build-console.mjs',
+      'tsconfig.json',
+      ...folders,
+    ]
       .map((name) => `!${name}`)
       .toSorted(),
   )

@@ -1,0 +1,170 @@
+import { useEffect, useState } from 'preact/hooks'
+import { ActDialog } from './act-dialog.js'
+import { appPath, getJson } from './api.js'
+import { batteryText } from './incident-list.js'
+import { isOpen, nameOf, store } from './state.js'
+import { useNow, useStore } from './store.js'
+import { age, clock, say } from './text.js'
+import { trails } from './trails.js'
+import type { IncidentRow, IncidentStory, StoryEntry } from './wire.js'
+
+/** Everything about one incident: who, where, what was done, and what can be done. */
+export function Detail({ appId, id }: { appId: string; id: string }) {
+  const version = useStore(store, (state) => state.storyVersion)
+  const live = useStore(store, (state) => state.incidents.get(id))
+  const [told, setTold] = useState<IncidentStory | null>(null)
+  const [trouble, setTrouble] = useState('')
+  const [act, setAct] = useState<'acknowledge' | 'resolve' | null>(null)
+  const now = useNow(1_000) + store.get().clockAhead
+
+  useEffect(() => {
+    let isGone = false
+    const read = () =>
+      getJson<IncidentStory>(appPath(appId, `incidents/${encodeURIComponent(id)}`)).then(
+        (story) => {
+          if (isGone) return
+          setTold(story)
+          setTrouble('')
+          trails.set({ id, dots: story.trail })
+          if (!store.get().focus && story.incident.place) store.set({ focus: { ...story.incident.place } })
+        },
+        (error: Error) => isGone || setTrouble(error.message),
+      )
+    void read()
+    const timer = setInterval(() => void read(), REREAD_MS)
+    return () => {
+      isGone = true
+      clearInterval(timer)
+    }
+  }, [appId, id, version])
+  useEffect(() => () => trails.set({ id: '', dots: [] }), [])
+
+  const incident = live ?? told?.incident
+  const back = (
+    <button type="button" class="back" onClick={() => store.set({ selected: null })}>
+      ← {say('back')}
+    </button>
+  )
+  if (!incident)
+    return (
+      <section class="detail">
+        {back}
+        <p role="alert">{trouble ? say('gone', trouble) : say('loading')}</p>
+      </section>
+    )
+  return (
+    <section class="detail" aria-label={say('details', nameOf(incident))}>
+      {back}
+      <h2>
+        {nameOf(incident)} <span class={`state ${incident.status}`}>{say(incident.status)}</span>
+      </h2>
+      {isOpen(incident) && (
+        <p class="actions">
+          {incident.status === 'active' && (
+            <button type="button" class="main" onClick={() => setAct('acknowledge')}>
+              {say('acknowledge')}
+            </button>
+          )}
+          <button type="button" class="strong" onClick={() => setAct('resolve')}>
+            {say('resolve')}
+          </button>
+        </p>
+      )}
+      {act && <ActDialog incident={incident} act={act} onDone={() => setAct(null)} />}
+      <p role="alert">{trouble && say('gone', trouble)}</p>
+      <Facts incident={incident} told={told} now={now} />
+      <h3>{say('story')}</h3>
+      {told?.isStoryCut && <p class="hint">{say('storyCut')}</p>}
+      <ol class="story">
+        {told?.story.toReversed().map((entry) => (
+          <li key={entry.version}>
+            <Entry entry={entry} />
+          </li>
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+function Facts({ incident, told, now }: { incident: IncidentRow; told: IncidentStory | null; now: number }) {
+  const { place, placeAt, person, unattributed } = incident
+  const facts: [string, preact.ComponentChildren][] = [
+    [say('app'), incident.appId],
+    [
+      say('user'),
+      unattributed
+        ? `${say('unknownSender')} (${unattributed.sender}, ${unattributed.why})`
+        : person.externalUserId,
+    ],
+    [say('since', age(incident.createdAt, now)), clock(incident.createdAt)],
+    [
+      say('position'),
+      place && (
+        <span class="place">
+          {place.latitude.toFixed(5)}, {place.longitude.toFixed(5)}
+          {place.accuracy !== undefined && ` (${say('accuracy', Math.round(place.accuracy))})`}
+          {placeAt !== undefined && ` · ${age(placeAt, now)}`}
+        </span>
+      ),
+    ],
+    [say('device'), incident.device],
+    [say('battery'), batteryText(incident)],
+    [say('message'), incident.message],
+    [say('trigger'), incident.trigger],
+    [say('reports'), incident.reports],
+    [say('relayedBy', ''), incident.relayedBy.join(', ')],
+    [
+      '',
+      incident.cancelHeardAt === undefined ? '' : `${say('cancelHeard')} (${clock(incident.cancelHeardAt)})`,
+    ],
+  ]
+  if (told && !unattributed) {
+    const { phone, email, address, contacts, sessions, revokedAt } = told.person
+    facts.push(
+      [say('phone'), phone && <a href={`tel:${phone}`}>{phone}</a>],
+      [say('email'), email],
+      [say('address'), address],
+      [say('contacts'), contacts.map((one) => `${one.name} ${one.phone} ${one.email}`.trim()).join('; ')],
+      [say('sessions'), sessions > 0 ? say('connected') : say('notConnected')],
+      ['', revokedAt === null ? '' : say('revoked', clock(revokedAt))],
+    )
+  }
+  return (
+    <dl>
+      {facts
+        .filter(([, value]) => value !== undefined && value !== '')
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name || '!'}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  )
+}
+
+const WORDS = {
+  processed: 'storyProcessed',
+  acknowledged: 'storyAcknowledged',
+  cancelled: 'storyCancelled',
+  resolved: 'storyResolved',
+  'cancel-heard': 'storyCancelHeard',
+} as const
+
+function Entry({ entry }: { entry: StoryEntry }) {
+  const { at, type, by, note, relayedBy, report, heardBy } = entry
+  return (
+    <>
+      <time dateTime={at}>{clock(at)}</time> <strong>{say(WORDS[type])}</strong>
+      {by !== undefined && ` ${say('by', by)}`}
+      {relayedBy !== undefined && ` · ${say('relayedBy', relayedBy)}`}
+      {heardBy !== undefined && ` · ${heardBy}`}
+      {report?.place && ` · ${report.place.latitude.toFixed(5)}, ${report.place.longitude.toFixed(5)}`}
+      {report?.device !== undefined && ` · ${report.device}`}
+      {report?.message !== undefined && <q>{report.message}</q>}
+      {note !== undefined && <q>{note}</q>}
+    </>
+  )
+}
+
+const REREAD_MS = 30_000

@@ -1,0 +1,34 @@
+import { store } from './state.js'
+import { useNow, useStore } from './store.js'
+import { age, say } from './text.js'
+
+/** One line about whether what is shown can be believed; red as soon as it cannot. */
+export function HealthStrip() {
+  const connection = useStore(store, (state) => state.connection)
+  const health = useStore(store, (state) => state.health)
+  const trouble = useStore(store, (state) => state.trouble)
+  const now = useNow(1_000)
+  const { healthAt } = store.get()
+  const isOld = health !== null && now - healthAt > OLD_MS
+  const isBad =
+    connection === 'lost' || isOld || trouble !== '' || (health !== null && health.status !== 'ready')
+  return (
+    <div class={isBad ? 'health bad' : 'health'} role="status">
+      <strong>{say(connection)}</strong>
+      {isOld && <span>{say('healthOld', age(healthAt, now))}</span>}
+      {health && (
+        <>
+          <span>{say(health.status)}</span>
+          <span aria-hidden="true">{say('store', health.storeMs)}</span>
+          <span aria-hidden="true">{say('lag', health.lagMs)}</span>
+          <span class="reasons" lang="en">
+            {health.reasons.join(' · ')}
+          </span>
+        </>
+      )}
+      {trouble && <span lang="en">{trouble}</span>}
+    </div>
+  )
+}
+
+const OLD_MS = 10_000

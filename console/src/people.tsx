@@ -1,0 +1,75 @@
+import { useEffect } from 'preact/hooks'
+import { appPath, getJson } from './api.js'
+import { batteryText } from './incident-list.js'
+import { personKey, store } from './state.js'
+import { useNow, useStore } from './store.js'
+import { age, say } from './text.js'
+import type { AppTraffic, PersonRow } from './wire.js'
+
+/** Who was heard, the latest first, and where. */
+export function People() {
+  const people = useStore(store, (state) => state.people)
+  const now = useNow(1_000) + store.get().clockAhead
+  useEffect(() => {
+    const read = () => void readPeople()
+    read()
+    const timer = setInterval(read, REREAD_MS)
+    return () => clearInterval(timer)
+  }, [])
+  const rows = [...people.values()]
+    .toSorted((a, b) => (a.receivedAt < b.receivedAt ? 1 : -1))
+    .slice(0, SHOWN_MAX)
+  if (rows.length === 0) return <p class="hint">{say('noPeople')}</p>
+  return (
+    <ul class="people">
+      {rows.map((row) => (
+        <li key={personKey(row.appId, row.person.userId)}>
+          <Person row={row} now={now} />
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Person({ row, now }: { row: PersonRow; now: number }) {
+  const { person, place, placeAt, receivedAt, sessions } = row
+  const text = (
+    <>
+      <strong>{person.name ?? person.externalUserId}</strong>
+      <span class="small">
+        {say('lastHeard', age(receivedAt, now))} ·{' '}
+        {placeAt === undefined ? say('noPosition') : say('positionAge', age(placeAt, now))}
+        {sessions > 0 && ` · ${say('connected')}`}
+        {batteryText(row) && ` · ${batteryText(row)}`}
+      </span>
+    </>
+  )
+  if (!place) return <div class="person">{text}</div>
+  return (
+    <button
+      type="button"
+      class="person"
+      title={say('showOnMap')}
+      onClick={() => store.set({ focus: { ...place } })}
+    >
+      {text}
+    </button>
+  )
+}
+
+async function readPeople(): Promise<void> {
+  const { session } = store.get()
+  if (session === null || session === 'unknown') return
+  try {
+    const all = await Promise.all(session.apps.map((appId) => getJson<AppTraffic>(appPath(appId, 'traffic'))))
+    const people = new Map<string, PersonRow>()
+    for (const row of all.flatMap((one) => one.people))
+      people.set(personKey(row.appId, row.person.userId), row)
+    store.set({ people })
+  } catch (error) {
+    store.set({ trouble: (error as Error).message })
+  }
+}
+
+const REREAD_MS = 15_000
+const SHOWN_MAX = 500

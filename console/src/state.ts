@@ -1,0 +1,70 @@
+import { createStore } from './store.js'
+import type { HealthNow, IncidentRow, PersonRow, SessionInfo } from './wire.js'
+
+export type View = 'incidents' | 'people' | 'reception'
+
+export interface State {
+  /** 'unknown' until the broker has said. */
+  session: SessionInfo | null | 'unknown'
+  connection: 'connecting' | 'live' | 'lost'
+  /** Why what was last asked for did not come; '' when it did. */
+  trouble: string
+  /** Open incidents by id. */
+  incidents: ReadonlyMap<string, IncidentRow>
+  hasLoaded: boolean
+  /** People by app and user. */
+  people: ReadonlyMap<string, PersonRow>
+  health: HealthNow | null
+  healthAt: number
+  /** Milliseconds that the broker's clock is ahead of this one. */
+  clockAhead: number
+  view: View
+  /** The incident that is shown. */
+  selected: { appId: string; id: string } | null
+  /** Grows when the story of this incident may have changed. */
+  storyVersion: number
+  /** What the map is to show. */
+  focus: { latitude: number; longitude: number } | null
+  /** Said to screen readers. */
+  announcement: string
+  /** Incidents whose alarm somebody here has heard, and when. */
+  silenced: ReadonlyMap<string, number>
+  /** The browser lets no sound out before somebody has clicked. */
+  isSoundBlocked: boolean
+}
+
+export const store = createStore<State>({
+  session: 'unknown',
+  connection: 'connecting',
+  trouble: '',
+  incidents: new Map(),
+  hasLoaded: false,
+  people: new Map(),
+  health: null,
+  healthAt: 0,
+  clockAhead: 0,
+  view: 'incidents',
+  selected: null,
+  storyVersion: 0,
+  focus: null,
+  announcement: '',
+  silenced: new Map(),
+  isSoundBlocked: false,
+})
+
+export const personKey = (appId: string, userId: string) => `${appId} ${userId}`
+
+export const isOpen = ({ status }: Pick<IncidentRow, 'status'>) =>
+  status === 'active' || status === 'acknowledged'
+
+/** Those that nobody has acknowledged first, then the newest. */
+export function inOrder(incidents: Iterable<IncidentRow>): IncidentRow[] {
+  return [...incidents].toSorted(
+    (a, b) =>
+      Number(b.status === 'active') - Number(a.status === 'active') ||
+      (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : a.id < b.id ? -1 : 1),
+  )
+}
+
+export const nameOf = ({ person, unattributed }: IncidentRow) =>
+  unattributed ? (unattributed.name ?? unattributed.sender) : (person.name ?? person.externalUserId)
