@@ -10,6 +10,10 @@ export const alarm = new Audio('./alarm.wav')
 alarm.loop = true
 alarm.id = 'alarm'
 
+// Whether it can be heard is what the element itself says.
+alarm.addEventListener('playing', () => (alarm.dataset.sounding = ''))
+alarm.addEventListener('pause', () => delete alarm.dataset.sounding)
+
 let flash = 0
 
 export function ringing({ incidents, silenced }: Pick<State, 'incidents' | 'silenced'>): number {
