@@ -50,11 +50,12 @@ t.test('the live page in a real browser', async (t) => {
     }
   })
 
-  await t.test('the alarm can be silenced on one page, and sounds on at the other', async () => {
+  await t.test('the alarm can be silenced on one page, and sounds on at the other', async (t) => {
     await page.getByRole('button', { name: /Silence the alarm/ }).click()
     await silent(page)
     await titled(page, /^\(1\) Open SOS$/)
     await sounding(second)
+    t.match(await second.title(), /SOS/)
   })
 
   await t.test('map, accuracy and trail follow the telemetry', async (t) => {
