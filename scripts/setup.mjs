@@ -35,6 +35,8 @@ function installTestTools() {
   const missing = [
     ['redis-server', 'redis-server'],
     ['mosquitto_pub', 'mosquitto-clients'],
+    // What the broker is compared with.
+    ...(process.argv.includes('--bench') ? [['mosquitto', 'mosquitto']] : []),
   ].filter(([program]) => !isOnPath(program))
   if (missing.length === 0) return
   const packages = missing.map(([, name]) => name)
