@@ -13,11 +13,11 @@ const HELP = `Measures the broker beside what one would take instead, and writes
   npm run bench -- [--quick] [--rounds 5] [--seconds 4] [--contenders ${CONTENDERS.map(({ name }) => name).join(',')}]
                    [--only ${MEASURES.join(',')}]
                    [--clients 1000] [--rate 5000] [--connects 3000] [--idle 10000]
-                   [--server-core 0] [--load-core 1] [--redis-core 1] [--out docs] [--profile DIRECTORY]
+                   [--server-core 0] [--load-core 1] [--redis-core 1] [--out docs] [--node=ARGUMENTS]
 
   --quick     two short rounds and fewer idle connections
   --out       where the page and its chart go; a run that is not complete writes them only when this is given
-  --profile   a CPU profile of each of the contenders' Node processes
+  --node      further arguments of the contenders' Node processes: --node='--cpu-prof --cpu-prof-dir=profiles'
 
 Needs mosquitto, redis-server, taskset and two cores. Exit code 0 when everything was measured, whether bars are
 held or not.
@@ -41,7 +41,7 @@ const { values } = parseArgs({
     'load-core': { type: 'string', default: '1' },
     'redis-core': { type: 'string' },
     out: { type: 'string' },
-    profile: { type: 'string' },
+    node: { type: 'string', default: '' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -81,7 +81,11 @@ const { samples, failures, remarks } = await runPlan(
     measures,
     sizes,
     // Also those who call for help beside the load.
-    bench: { cores, users: Math.max(idle, sizes.clients, sizes.connects) + 100, nodeArguments: profiling() },
+    bench: {
+      cores,
+      users: Math.max(idle, sizes.clients, sizes.connects) + 100,
+      nodeArguments: values.node.split(' ').filter(Boolean),
+    },
     directory,
   },
   (text) => process.stderr.write(`${text}\n`),
@@ -107,7 +111,10 @@ process.stdout.write(
     .join(''),
 )
 const isComplete =
-  contenders.length === CONTENDERS.length && measures.length === MEASURES.length && !values.quick
+  contenders.length === CONTENDERS.length &&
+  measures.length === MEASURES.length &&
+  !values.quick &&
+  values.node === ''
 const out = values.out ?? (isComplete ? 'docs' : undefined)
 if (out !== undefined && failures === 0) await writePage(out)
 process.exitCode = failures > 0 ? 1 : 0
@@ -146,10 +153,6 @@ function describeRun(minutes: number): string[] {
     `connects: ${sizes.connects} users, 200 at a time; idle and return: ${sizes.idle} connections`,
     'our broker runs with its own settings but for TELEMETRY_RATE and TELEMETRY_BURST, which hold one connection back and are not what is measured, and TELEMETRY_PER_APP, so that everything stored can be counted; Mosquitto with its own',
   ]
-}
-
-function profiling(): string[] {
-  return values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]
 }
 
 function isListed(list: string | undefined, name: string): boolean {

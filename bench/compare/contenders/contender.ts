@@ -17,7 +17,7 @@ export interface Bench {
   cores: Cores
   /** Of the load's users; a contender with a list of them has to know it before. */
   users: number
-  /** Further arguments of Node for the contender's own server, to profile it. */
+  /** Further arguments of Node for the contender's own processes, to profile them. */
   nodeArguments: string[]
 }
 

@@ -1,9 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Running } from '../contenders/contender.js'
 import { startLoad } from '../load/load.js'
 import { FIRST_NUMBER } from '../load/packets.js'
 import { noteSos, startSosLoad } from './latency.js'
-import { addressOf, countCpu, identitiesOf, sum } from './measure.js'
+import { addressOf, countCpu, identitiesOf, settledCount, sum } from './measure.js'
 import type { MeasureContext } from './measure.js'
 
 /** Numbers of the messages that were acknowledged, by user: all from FIRST_NUMBER on. */
@@ -48,6 +47,7 @@ export async function measureIngest(running: Running, context: MeasureContext): 
   note('ingest-cpu-broker', perMillion(used.of(running.broker().name)))
   if (used.of('worker') > 0) note('ingest-cpu-worker', perMillion(used.of('worker')))
   if (used.of('Redis') > 0) note('ingest-cpu-redis', perMillion(used.of('Redis')))
+  note('ingest-cpu-load', ((outcome.busy * outcome.seconds) / outcome.acknowledged) * 1e6)
   note('ingest-server-core', outcome.serverCore * 100)
   note('ingest-load-core', outcome.loadCore * 100)
   if (ofSos) noteSos(ofSos, sizes.seconds * SOS_RATE, note, 'flood')
@@ -74,16 +74,5 @@ export async function countLost({ store }: Running, acknowledged: Acknowledged):
   return sum([...acknowledged].map(([user, count]) => count - (found.get(user)?.size ?? 0)))
 }
 
-/** When it has not grown for a while: a worker may have much before it. */
-async function settledCount(count: () => Promise<number>): Promise<number> {
-  for (let last = await count(); ;) {
-    await pause(SETTLED_MS)
-    const now = await count()
-    if (now === last) return now
-    last = now
-  }
-}
-
-const SETTLED_MS = 300
 const CALLERS = 20
 const SOS_RATE = 20

@@ -2,7 +2,7 @@ import { percentiles } from '../../overload/percentiles.js'
 import type { Running } from '../contenders/contender.js'
 import { startLoad } from '../load/load.js'
 import type { LoadResult } from '../load/order.js'
-import { addressOf, identitiesOf } from './measure.js'
+import { addressOf, countCpu, identitiesOf, settledCount, sum } from './measure.js'
 import type { MeasureContext, Note } from './measure.js'
 
 /** Telemetry at a fixed rate, whatever the answers do. */
@@ -16,7 +16,14 @@ export async function measureLatency(running: Running, context: MeasureContext):
     measuredMs: sizes.seconds * 1_000,
     run: 'latency',
   })
-  const { latencies, lateness, lost, busy } = await load.run()
+  const { store } = running
+  const before = (await store?.count?.()) ?? 0
+  const cpu = countCpu(running.programs())
+  const { latencies, lateness, lost, busy, acknowledgedOf } = await load.run()
+  const acknowledged = sum(acknowledgedOf)
+  const stored = store?.count ? (await settledCount(store.count)) - before : acknowledged
+  note('fixed-cpu', (cpu().all / stored) * 1e6)
+  if (contender.isDurable) note('fixed-lost', acknowledged - stored)
   const { p50, p99, max } = percentiles(latencies.puback)
   note('puback-p50', p50)
   note('puback-p99', p99)

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench, Contender, Running } from '../contenders/contender.js'
 import type { Order } from '../load/order.js'
 import type { Identity } from '../load/packets.js'
@@ -50,3 +51,15 @@ export function countCpu(programs: PinnedProgram[]): () => { all: number; of: (n
 }
 
 export const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+
+/** When it has not grown for a while: a worker may have much before it. */
+export async function settledCount(count: () => Promise<number>): Promise<number> {
+  for (let last = await count(); ;) {
+    await pause(SETTLED_MS)
+    const now = await count()
+    if (now === last) return now
+    last = now
+  }
+}
+
+const SETTLED_MS = 300
