@@ -110,27 +110,62 @@ const FORBIDDEN = /[\p{Cc}\p{Noncharacter_Code_Point}]/u
 
 /** Remaining Length and 5.0 Variable Byte Integer, at most 268 435 455. */
 export function encodeVarint(value: number): Buffer {
-  const bytes: number[] = []
-  do {
-    const low = value % 128
-    value = Math.floor(value / 128)
-    bytes.push(value > 0 ? low | 0x80 : low)
-  } while (value > 0)
-  return Buffer.from(bytes)
+  const bytes = Buffer.allocUnsafe(varintLength(value))
+  writeVarint(bytes, 0, value)
+  return bytes
 }
 
 export function encodeUint16(value: number): Buffer {
-  return Buffer.from([value >> 8, value & 0xff])
+  const bytes = Buffer.allocUnsafe(2)
+  bytes[0] = value >> 8
+  bytes[1] = value
+  return bytes
 }
 
 /** A length-prefixed string or binary field. */
 export function encodeField(value: string | Buffer): Buffer {
-  const raw = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
-  return Buffer.concat([encodeUint16(raw.length), raw])
+  const length = typeof value === 'string' ? Buffer.byteLength(value, 'utf8') : value.length
+  const bytes = Buffer.allocUnsafe(2 + length)
+  bytes[0] = length >> 8
+  bytes[1] = length
+  if (typeof value === 'string') bytes.write(value, 2, length, 'utf8')
+  else value.copy(bytes, 2)
+  return bytes
 }
 
-/** A whole packet from its first byte and the parts of its body. */
+/** A whole packet from its first byte and the parts of its body, in one piece of memory. */
 export function encodePacket(first: number, ...parts: Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  return Buffer.concat([Buffer.from([first]), encodeVarint(length), ...parts])
+  let length = 0
+  for (const part of parts) length += part.length
+  const packet = Buffer.allocUnsafe(1 + varintLength(length) + length)
+  packet[0] = first
+  let at = writeVarint(packet, 1, length)
+  for (const part of parts) at += part.copy(packet, at)
+  return packet
+}
+
+/** A packet of nothing but a packet identifier: there is one for every publication. */
+export function encodeIdentifierPacket(first: number, packetId: number): Buffer {
+  const packet = Buffer.allocUnsafe(4)
+  packet[0] = first
+  packet[1] = 2
+  packet[2] = packetId >> 8
+  packet[3] = packetId
+  return packet
+}
+
+function varintLength(value: number): number {
+  if (value < 128) return 1
+  if (value < 16_384) return 2
+  return value < 2_097_152 ? 3 : 4
+}
+
+/** Returns the index behind it. */
+function writeVarint(bytes: Buffer, at: number, value: number): number {
+  while (value > 0x7f) {
+    bytes[at++] = (value & 0x7f) | 0x80
+    value >>>= 7
+  }
+  bytes[at++] = value
+  return at
 }

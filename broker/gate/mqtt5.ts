@@ -1,4 +1,4 @@
-import { encodeField, encodePacket, encodeUint16, encodeVarint } from './bytes.js'
+import { encodeField, encodeIdentifierPacket, encodePacket, encodeUint16, encodeVarint } from './bytes.js'
 import type { AckPacket, ClientPacket, ConnectPacket, PublishPacket, SubscribePacket } from './packets.js'
 import { TYPE } from './packets.js'
 import { REASON, RETURN_CODE } from './reason.js'
@@ -67,7 +67,7 @@ export function encodeSubscribe({ packetId, filters }: SubscribePacket): Buffer 
 
 /** PUBACK, PUBREC, PUBREL or PUBCOMP of 3.1.1. */
 export function encodeAck(is: AckPacket['is'], packetId: number): Buffer {
-  return encodePacket((TYPE[is] << 4) | (is === 'pubrel' ? 2 : 0), encodeUint16(packetId))
+  return encodeIdentifierPacket((TYPE[is] << 4) | (is === 'pubrel' ? 2 : 0), packetId)
 }
 
 // ---- engine → client ----
@@ -127,7 +127,7 @@ export function connackReason(returnCode: number): Reason {
 /** PUBACK, PUBREC or PUBCOMP; the short form when there is nothing to say, section 3.4.2.1. */
 export function encodeAck5(is: AckPacket['is'], packetId: number, reason: Reason | undefined): Buffer {
   const first = (TYPE[is] << 4) | (is === 'pubrel' ? 2 : 0)
-  if (!reason || reason.code === REASON.success) return encodePacket(first, encodeUint16(packetId))
+  if (!reason || reason.code === REASON.success) return encodeIdentifierPacket(first, packetId)
   const code = Buffer.from([reason.code])
   if (reason.text === undefined) return encodePacket(first, encodeUint16(packetId), code)
   return encodePacket(first, encodeUint16(packetId), code, reasonProperties(reason.text))

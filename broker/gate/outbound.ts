@@ -127,26 +127,26 @@ export class Outbound {
   }
 
   #translatePacket(bytes: Buffer, frame: Frame): Buffer | null {
-    const body = bytes.subarray(frame.body, frame.end)
+    const { start, body, end } = frame
     switch (frame.type) {
       case TYPE.connack:
-        return this.#connack(body[1] as number)
+        return this.#connack(bytes[body + 1] as number)
       case TYPE.publish:
-        return this.#publish(bytes.subarray(frame.start, frame.end), frame, body)
+        return this.#publish(bytes.subarray(start, end), frame, bytes.subarray(body, end))
       case TYPE.puback:
-        return this.#ack('puback', body.readUInt16BE(0))
+        return this.#ack('puback', bytes.readUInt16BE(body))
       case TYPE.pubrec:
-        return this.#ack('pubrec', body.readUInt16BE(0))
+        return this.#ack('pubrec', bytes.readUInt16BE(body))
       case TYPE.pubcomp:
-        return this.#pubcomp(body.readUInt16BE(0))
+        return this.#pubcomp(bytes.readUInt16BE(body))
       case TYPE.pubrel:
-        return this.#pubrel(body.readUInt16BE(0))
+        return this.#pubrel(bytes.readUInt16BE(body))
       case TYPE.suback:
-        return this.#suback(body.readUInt16BE(0), body.subarray(2))
+        return this.#suback(bytes.readUInt16BE(body), bytes.subarray(body + 2, end))
       case TYPE.unsuback:
-        return this.#unsuback(body.readUInt16BE(0), bytes.subarray(frame.start, frame.end))
+        return this.#unsuback(bytes.readUInt16BE(body), bytes.subarray(start, end))
       default:
-        return bytes.subarray(frame.start, frame.end)
+        return bytes.subarray(start, end)
     }
   }
 
