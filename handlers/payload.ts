@@ -51,11 +51,13 @@ export function readTimestamp(value: unknown): Timestamp | null {
   const ms = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
   if (Number.isNaN(ms) || !isCalendarDate(date as string)) return null
   const micros = fraction.slice(0, 6).padEnd(6, '0')
+  const seconds = ms / 1000 // the fraction is not in it
   const written = value.trim()
   return {
     text: match[4] === undefined ? `${written}Z` : written,
     ms: ms + Number(micros.slice(0, 3)),
-    key: String(BigInt(ms) * 1000n + BigInt(micros)),
+    // The digits stand behind each other, but before 1970.
+    key: seconds > 0 ? `${seconds}${micros}` : String(BigInt(ms) * 1000n + BigInt(micros)),
   }
 }
 
@@ -121,10 +123,13 @@ function isWithin(value: unknown, limit: number): value is number {
   return typeof value === 'number' && Math.abs(value) <= limit
 }
 
-// Date.parse takes 30 February for 1 March.
+// Date.parse takes 30 February for 1 March; a day of 32 or a month of 13 it refuses itself.
 function isCalendarDate(date: string): boolean {
-  const parsed = new Date(`${date}T00:00:00Z`)
-  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date)
+  const day = Number(date.slice(8))
+  if (day <= 28) return true
+  // The calendar repeats every 400 years, and Date.UTC takes the years before 100 for others.
+  const lastOfMonth = new Date(Date.UTC(Number(date.slice(0, 4)) + 400, Number(date.slice(5, 7)), 0))
+  return day <= lastOfMonth.getUTCDate()
 }
 
 const ISO_8601 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})?$/
