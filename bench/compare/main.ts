@@ -35,7 +35,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     clients: { type: 'string', default: '1000' },
     rate: { type: 'string', default: '5000' },
-    connects: { type: 'string', default: '3000' },
+    connects: { type: 'string' },
     idle: { type: 'string' },
     'server-core': { type: 'string', default: '0' },
     'load-core': { type: 'string', default: '1' },
@@ -54,12 +54,12 @@ if (values.help || contenders.length === 0 || measures.length === 0) {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 
 const rounds = Number(values.rounds ?? (values.quick ? 2 : 5))
-const idle = Number(values.idle ?? (values.quick ? 2_000 : 10_000))
+const idle = Number(values.idle ?? (values.quick ? 1_000 : 10_000))
 const sizes = {
-  seconds: Number(values.seconds ?? (values.quick ? 2 : 4)),
+  seconds: Number(values.seconds ?? (values.quick ? 1 : 4)),
   clients: Number(values.clients),
   rate: Number(values.rate),
-  connects: Number(values.connects),
+  connects: Number(values.connects ?? (values.quick ? 1_000 : 3_000)),
   idle,
   growth: [100, 1_000, 10_000].filter((clients) => clients <= idle),
 }
@@ -147,7 +147,7 @@ function describeRun(minutes: number): string[] {
   return [
     `brokers and the pipeline's worker have core ${server}, the load has core ${load}, Redis ${where} (\`appendonly yes\`, \`appendfsync always\`); CPU seconds are of every process of the contender, Redis included`,
     `${rounds} rounds of ${sizes.seconds} s a load; memory, return, growth, transports and nodes once; ${minutes.toFixed(1)} minutes in all`,
-    `ingest: ${sizes.clients} clients with one message in flight, MQTT 3.1.1 because bare Aedes speaks no 5.0; with one SOS every 50 ms beside it where SOS are stored; afterwards every acknowledged number is looked for in the store`,
+    `ingest: ${sizes.clients} clients with one message in flight, MQTT 3.1.1 because bare Aedes speaks no 5.0; with one SOS every 20 ms beside it where SOS are stored; afterwards every acknowledged number is looked for in the store`,
     `fixed rate: ${sizes.rate} messages/s over ${sizes.clients} clients, from the time at which each was due`,
     `SOS alone: 50 a second from 50 users; events: 200 users, each with the next SOS when the last is acknowledged`,
     `connects: ${sizes.connects} users, 200 at a time; idle and return: ${sizes.idle} connections`,

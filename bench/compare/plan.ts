@@ -106,7 +106,7 @@ type Single = { contenders: Contender['name'][]; work: (context: MeasureContext)
 const SINGLE: Record<(typeof SINGLE_MEASURES)[number], Single[]> = {
   idle: [
     { contenders: ['embedded', 'aedes', 'mosquitto'], work: (context) => measureIdle(context, 'tcp') },
-    { contenders: ['embedded', 'aedes', 'mosquitto'], work: (context) => measureIdle(context, 'tls') },
+    { contenders: ['embedded', 'aedes'], work: (context) => measureIdle(context, 'tls') },
   ],
   return: [{ contenders: ['embedded', 'redis', 'aedes', 'pipeline'], work: measureReturn }],
   growth: [{ contenders: ['embedded', 'redis', 'pipeline'], work: measureGrowth }],

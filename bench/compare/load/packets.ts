@@ -82,5 +82,5 @@ function preparePublish(topic: string, payload: string, mark: string, version: V
 
 /** The first of the numbers of one client; all have nine digits, so that the length of a packet never changes. */
 export const FIRST_NUMBER = 100_000_000
-/** Of the SDK. */
-const KEEP_ALIVE_S = 30
+/** The SDK's is 30. Longer than any measure here, so that nobody is sent away for want of a PINGREQ. */
+const KEEP_ALIVE_S = 600

@@ -74,5 +74,5 @@ export async function countLost({ store }: Running, acknowledged: Acknowledged):
   return sum([...acknowledged].map(([user, count]) => count - (found.get(user)?.size ?? 0)))
 }
 
-const CALLERS = 20
-const SOS_RATE = 20
+const CALLERS = 50
+const SOS_RATE = 50
