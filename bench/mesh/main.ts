@@ -6,6 +6,7 @@ import { openMeshHost, registerDevice } from '../../test/support/mesh-host.js'
 import type { MeshHost } from '../../test/support/mesh-host.js'
 import { DEFAULT_KEY } from '../../test/support/mesh-packets.js'
 import { user } from '../../test/support/stores.js'
+import { measureThroughMqtt } from './through-mqtt.js'
 
 const MIB = 1024 * 1024
 const NODES = 2_000
@@ -13,13 +14,22 @@ const GATEWAYS = 500
 const AT_ONCE = 2_000
 
 /**
- * `npm run mesh -- [--hostile 200000] [--seed N] [--envelopes 50000]`: what random and mutated publications cost, and how
- * many encrypted positions a second get into the embedded store, in one process and without a broker around.
- * Exit code 1 when memory grew, or a position was not kept.
+ * `npm run mesh -- [hostile|positions|mqtt] [--hostile 200000] [--seed N] [--envelopes 50000]
+ * [--rate 5000] [--telemetry 1000] [--seconds 60] [--store embedded|redis]`
+ *
+ * What random and mutated publications cost, and how many encrypted positions a second get into the embedded store, in one
+ * process and without a broker around; then `--rate` of them a second through MQTT into a broker on one core, beside
+ * `--telemetry` messages a second of phones, and what an SOS waits for. The last needs two cores and taskset.
+ * Exit code 1 when memory grew, a position was not kept, or a limit was not held.
  */
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
+      rate: { type: 'string', default: '5000' },
+      telemetry: { type: 'string', default: '1000' },
+      seconds: { type: 'string', default: '60' },
+      store: { type: 'string' },
       hostile: { type: 'string', default: '200000' },
       seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000_000)) },
       envelopes: { type: 'string', default: '50000' },
@@ -29,9 +39,18 @@ async function main(): Promise<number> {
   // The support of the tests wants only somebody who closes what it opened.
   const t = { teardown: (close: () => unknown) => void closers.push(close) } as unknown as Test
   try {
-    const isBounded = await playHostileIn(await openMeshHost(t), Number(values.hostile), Number(values.seed))
-    const isKept = await playPositionsIn(await openMeshHost(t), Number(values.envelopes))
-    return isBounded && isKept ? 0 : 1
+    const wanted = (name: string) => positionals.length === 0 || positionals.includes(name)
+    const held: boolean[] = []
+    if (wanted('hostile'))
+      held.push(await playHostileIn(await openMeshHost(t), Number(values.hostile), Number(values.seed)))
+    if (wanted('positions')) held.push(await playPositionsIn(await openMeshHost(t), Number(values.envelopes)))
+    for (const store of ['embedded', 'redis'] as const) {
+      if (!wanted('mqtt') || (values.store !== undefined && values.store !== store)) continue
+      const [envelopesPerSecond, telemetryPerSecond] = [Number(values.rate), Number(values.telemetry)]
+      const seconds = Number(values.seconds)
+      held.push(await measureThroughMqtt({ store, seconds, envelopesPerSecond, telemetryPerSecond }))
+    }
+    return held.every(Boolean) ? 0 : 1
   } finally {
     for (const close of closers.toReversed()) await close()
   }
@@ -93,4 +112,5 @@ function print(line: string): void {
 /** What is remembered of a day's packets has 20 MB when full. */
 const HEAP_MIB_MAX = 48
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 process.exitCode = await main()

@@ -45,7 +45,7 @@ export async function startShippedBroker(options: {
       if (line.msg === 'ready') resolve(line as unknown as ShippedBroker['ports'])
     })
   })
-  const { apps } = JSON.parse(readFileSync(join(dataDir, 'apps.json'), 'utf8')) as {
+  const { apps } = JSON.parse(readFileSync(env.APPS_FILE ?? join(dataDir, 'apps.json'), 'utf8')) as {
     apps: { appId: string; secrets: string[] }[]
   }
   const { appId, secrets } = apps[0]!
