@@ -94,6 +94,8 @@ if (others > QUIET)
   remarks.unshift(
     `before the run others kept a core busy for ${Math.round(others * 100)} % of the time: times and rates tell little`,
   )
+// Where the page goes is nothing that a reader has to repeat.
+const given = process.argv.slice(2).filter((text, i, all) => text !== '--out' && all[i - 1] !== '--out')
 const minutes = (performance.now() - began) / 60_000
 const outcome = {
   samples,
@@ -101,7 +103,7 @@ const outcome = {
   contenders,
   remarks,
   about: [...describeMachine(), ...describeRun(minutes)],
-  command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+  command: ['npm run bench', ...(given.length > 0 ? ['--', ...given] : [])].join(' '),
 }
 process.stdout.write(`${renderFigures(outcome)}\n\n${renderTargets(outcome.targets)}\n\n`)
 process.stdout.write(

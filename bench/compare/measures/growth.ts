@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { startNode } from '../contenders/connect-broker.js'
-import type { Running } from '../contenders/contender.js'
+import type { Bench, Running } from '../contenders/contender.js'
 import { startRedisServer } from '../contenders/redis-server.js'
 import { startLoad } from '../load/load.js'
 import type { Version } from '../load/packets.js'
@@ -12,6 +12,7 @@ import type { MeasureContext } from './measure.js'
 /** The same rate from ever more clients: what a message costs then. */
 export async function measureGrowth({ contender, bench, sizes, note }: MeasureContext): Promise<void> {
   const running = await contender.start(bench)
+  await warmUp(bench, running)
   for (const clients of sizes.growth) {
     const load = await startLoad(bench.cores, {
       ...addressOf(running),
@@ -31,6 +32,7 @@ export async function measureGrowth({ contender, bench, sizes, note }: MeasureCo
 /** Each version over each transport; 100 clients are enough to keep the core busy. */
 export async function measureTransports({ contender, bench, sizes, note }: MeasureContext): Promise<void> {
   const running = await contender.start(bench)
+  await warmUp(bench, running)
   for (const transport of ['tcp', 'tls', 'ws', 'wss'] as Transport[]) {
     for (const version of [4, 5] as Version[]) {
       const load = await startLoad(bench.cores, {
@@ -57,8 +59,10 @@ export async function measureTransports({ contender, bench, sizes, note }: Measu
 export async function measureTwoNodes({ bench, sizes, note }: MeasureContext): Promise<void> {
   const redis = await startRedisServer(join(bench.directory, 'redis'), bench.cores.redis)
   const one = await startNode(bench, redis, bench.cores.server, 'node-1')
+  await warmUp(bench, one)
   note('node-one', await costPerNode([one]))
   const two = await startNode(bench, redis, bench.cores.second, 'node-2')
+  await warmUp(bench, two)
   note('node-two', await costPerNode([one, two]))
   await Promise.all([one.stop(), two.stop()])
   await redis.stop()
@@ -77,6 +81,17 @@ export async function measureTwoNodes({ bench, sizes, note }: MeasureContext): P
     await load.stop()
     return cost
   }
+}
+
+/** What a process compiles in its first messages is no part of what is compared. */
+async function warmUp(bench: Bench, running: Pick<Running, 'ports' | 'identity'>): Promise<void> {
+  const load = await startLoad(bench.cores, {
+    loop: 'closed',
+    ports: [running.ports.tcp as number],
+    identities: Array.from({ length: TRANSPORT_CLIENTS }, (_, i) => running.identity(i)),
+  })
+  await load.run()
+  await load.stop()
 }
 
 const TRANSPORT_CLIENTS = 100
