@@ -52,7 +52,8 @@ async function sound(): Promise<void> {
   const open = state.incidents.size
   const lost = isIn && state.connection === 'lost' ? '⚠ ' : ''
   const calm = `${lost}${open > 0 ? `(${open}) ` : ''}${say('title')}`
-  const title = count > 0 && flash % 2 === 0 ? `🔴 SOS ${count} – ${say('title')}` : calm
+  const inside = count > 0 && flash % 2 === 0 ? `🔴 SOS ${count} – ${say('title')}` : calm
+  const title = state.session === null ? `⚠ ${say('login')}` : inside
   if (document.title !== title) document.title = title
   if (count === 0) {
     if (!alarm.paused) alarm.pause()

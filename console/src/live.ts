@@ -2,7 +2,7 @@ import { ApiError, apiUrl, appPath, getJson, postJson } from './api.js'
 import { isOpen, nameOf, personKey, store } from './state.js'
 import { say } from './text.js'
 import { addToTrail } from './trails.js'
-import type { HealthNow, IncidentNews, IncidentRow, PersonRow, SessionInfo } from './wire.js'
+import type { AppTraffic, HealthNow, IncidentNews, IncidentRow, PersonRow, SessionInfo } from './wire.js'
 
 let source: EventSource | null = null
 let heardAt = 0
@@ -15,7 +15,7 @@ export async function begin(): Promise<void> {
   try {
     enter(await getJson<SessionInfo>('session'))
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) leave()
+    if (error instanceof ApiError && error.status === 401) leave(store.get().session !== 'unknown')
     else {
       store.set({ connection: 'lost' })
       setTimeout(() => void begin(), RETRY_MS)
@@ -24,16 +24,17 @@ export async function begin(): Promise<void> {
 }
 
 export function enter(session: SessionInfo): void {
-  store.set({ session, clockAhead: Date.parse(session.now) - Date.now() })
+  store.set({ session, hasEnded: false, clockAhead: Date.parse(session.now) - Date.now() })
   open()
 }
 
 export async function logOut(): Promise<void> {
   await postJson('logout').catch(() => {})
-  leave()
+  leave(false)
 }
 
-function leave(): void {
+/** `hasEnded`: nobody asked for it, and nobody would notice but for what is said now. */
+function leave(hasEnded: boolean): void {
   source?.close()
   source = null
   changedIn.clear()
@@ -44,6 +45,7 @@ function leave(): void {
     hasLoaded: false,
     selected: null,
     health: null,
+    hasEnded,
   })
 }
 
@@ -64,7 +66,10 @@ function open(): void {
   })
   on<IncidentNews>('incident', takeNews)
   on<PersonRow[]>('positions', takePositions)
-  on<HealthNow>('health', (health) => store.set({ health, healthAt: Date.now() }))
+  on<HealthNow>('health', (health) => {
+    const { connection, trouble } = store.get()
+    store.set({ health, healthAt: Date.now(), trouble: connection === 'live' ? '' : trouble })
+  })
   opened.addEventListener('error', () => {
     if (source !== opened) return
     store.set({ connection: 'lost' })
@@ -100,7 +105,10 @@ async function load(): Promise<void> {
     const incidents = new Map<string, IncidentRow>()
     for (const row of lists.flatMap(({ incidents: rows }) => rows)) incidents.set(row.id, row)
     for (const [id, change] of changedIn) {
-      if (change <= before) continue
+      if (change <= before) {
+        changedIn.delete(id)
+        continue
+      }
       const told = store.get().incidents.get(id)
       if (told) incidents.set(id, told)
       else incidents.delete(id)
@@ -113,10 +121,12 @@ async function load(): Promise<void> {
       storyVersion: store.get().storyVersion + 1,
     })
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return leave()
+    if (error instanceof ApiError && error.status === 401) return leave(true)
     store.set({ connection: 'lost', trouble: (error as Error).message })
     setTimeout(() => void load(), RETRY_MS)
+    return
   }
+  await readPeople()
 }
 
 function takeNews({ type, incident }: IncidentNews): void {
@@ -150,6 +160,7 @@ function takePositions(rows: PersonRow[]): void {
   for (const row of rows) {
     const key = personKey(row.appId, row.person.userId)
     const before = people.get(key)
+    people.delete(key) // the latest stand last
     people.set(key, { ...before, ...row, sessions: before?.sessions ?? 0 })
     const incident = byPerson.get(key)
     if (!incident || !row.place || isOlder(row.placeAt, incident.placeAt)) continue
@@ -166,6 +177,10 @@ function takePositions(rows: PersonRow[]): void {
     incidents ??= new Map(store.get().incidents)
     incidents.set(incident.id, moved)
   }
+  for (const key of people.keys()) {
+    if (people.size <= PEOPLE_MAX) break
+    people.delete(key)
+  }
   store.set(incidents ? { people, incidents } : { people })
 }
 
@@ -173,6 +188,20 @@ function isOlder(at: string | undefined, than: string | undefined): boolean {
   return at !== undefined && than !== undefined && Date.parse(at) < Date.parse(than)
 }
 
+/** Who was heard and is connected, by the lists. */
+export async function readPeople(): Promise<void> {
+  const { session } = store.get()
+  if (session === null || session === 'unknown') return
+  try {
+    const all = await Promise.all(session.apps.map((appId) => getJson<AppTraffic>(appPath(appId, 'traffic'))))
+    const rows = all.flatMap((one) => one.people).toSorted((a, b) => (a.receivedAt < b.receivedAt ? -1 : 1))
+    store.set({ people: new Map(rows.map((row) => [personKey(row.appId, row.person.userId), row])) })
+  } catch (error) {
+    store.set({ trouble: (error as Error).message })
+  }
+}
+
 const RETRY_MS = 2_000
+const PEOPLE_MAX = 1_000
 /** Three times the pause between two signs of life. */
 const SILENCE_MS = 10_000

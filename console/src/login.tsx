@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { ApiError, postJson } from './api.js'
 import { enter } from './live.js'
+import { store } from './state.js'
 import { say } from './text.js'
 import type { SessionInfo } from './wire.js'
 
@@ -35,6 +36,11 @@ export function Login({ children }: { children: preact.ComponentChildren }) {
       <form onSubmit={(event) => void submit(event)}>
         <h1>{say('title')}</h1>
         {children}
+        {store.get().hasEnded && (
+          <p role="alert" class="warning">
+            {say('ended')}
+          </p>
+        )}
         {!isSafe && <p class="warning">{say('notEncrypted')}</p>}
         <fieldset>
           <legend>{say('login')}</legend>

@@ -1,10 +1,10 @@
 import { useEffect } from 'preact/hooks'
-import { appPath, getJson } from './api.js'
 import { batteryText } from './incident-list.js'
+import { readPeople } from './live.js'
 import { personKey, store } from './state.js'
 import { useNow, useStore } from './store.js'
 import { age, say } from './text.js'
-import type { AppTraffic, PersonRow } from './wire.js'
+import type { PersonRow } from './wire.js'
 
 /** Who was heard, the latest first, and where. */
 export function People() {
@@ -55,20 +55,6 @@ function Person({ row, now }: { row: PersonRow; now: number }) {
       {text}
     </button>
   )
-}
-
-async function readPeople(): Promise<void> {
-  const { session } = store.get()
-  if (session === null || session === 'unknown') return
-  try {
-    const all = await Promise.all(session.apps.map((appId) => getJson<AppTraffic>(appPath(appId, 'traffic'))))
-    const people = new Map<string, PersonRow>()
-    for (const row of all.flatMap((one) => one.people))
-      people.set(personKey(row.appId, row.person.userId), row)
-    store.set({ people })
-  } catch (error) {
-    store.set({ trouble: (error as Error).message })
-  }
 }
 
 const REREAD_MS = 15_000

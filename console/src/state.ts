@@ -31,6 +31,8 @@ export interface State {
   silenced: ReadonlyMap<string, number>
   /** The browser lets no sound out before somebody has clicked. */
   isSoundBlocked: boolean
+  /** The session was over before anybody logged out. */
+  hasEnded: boolean
 }
 
 export const store = createStore<State>({
@@ -50,6 +52,7 @@ export const store = createStore<State>({
   announcement: '',
   silenced: new Map(),
   isSoundBlocked: false,
+  hasEnded: false,
 })
 
 export const personKey = (appId: string, userId: string) => `${appId} ${userId}`

@@ -21,7 +21,8 @@ export function createLive(options: {
   const lag = monitorEventLoopDelay({ resolution: 20 })
   const health = createWatched<HealthNow>({
     intervalMs: HEALTH_MS,
-    begin: () => lag.enable(),
+    begin: () => void lag.enable(),
+    end: () => void lag.disable(),
     async read() {
       const before = performance.now()
       const { status, reasons } = await options.health()

@@ -60,13 +60,13 @@ export function consoleLoginRoutes(options: ConsoleSessionOptions): FastifyPlugi
       async (request, reply) => {
         const address = knownAddress(addressOf(request.raw))
         const verdict = await login({ ...request.body, address } as Parameters<ConsoleLogin>[0])
-        const about = 'appId' in request.body ? { appId: request.body.appId } : {}
         if (verdict.is === 'refused') {
-          log.warn({ ...about, address, why: verdict.why }, 'login at the live page refused')
+          // Without what was sent: it may be a secret in the wrong place.
+          log.warn({ address, why: verdict.why }, 'login at the live page refused')
           throw refusal(verdict.why === 'throttled')
         }
         const access = sessions.read(verdict.cookie) as ConsoleAccess
-        log.info({ ...about, address, by: access.by }, 'login at the live page')
+        log.info({ address, apps: access.appIds(), by: access.by }, 'login at the live page')
         setCookie(request, reply, verdict.cookie)
         return infoOf(options, access)
       },

@@ -9,11 +9,12 @@ export interface Watched<Value> {
 export function createWatched<Value>(options: {
   intervalMs: number
   read: () => Promise<Value | null>
-  /** When watching begins after a pause. */
+  /** When the first begins to watch, and when the last has gone. */
   begin?: () => void
+  end?: () => void
   onTrouble: (error: Error) => Value | null
 }): Watched<Value> {
-  const { intervalMs, read, begin, onTrouble } = options
+  const { intervalMs, read, begin, end, onTrouble } = options
   const watchers = new Set<(value: Value) => void>()
   let timer: NodeJS.Timeout | undefined
   let last: Value | null = null
@@ -30,16 +31,14 @@ export function createWatched<Value>(options: {
 
   return {
     watch(onValue) {
+      if (watchers.size === 0) begin?.()
       watchers.add(onValue)
       if (last !== null) onValue(last)
-      if (timer === undefined) {
-        begin?.()
-        timer = setTimeout(() => void tick(), 0)
-      }
+      timer ??= setTimeout(() => void tick(), 0)
       return () => {
-        watchers.delete(onValue)
-        if (watchers.size > 0) return
+        if (!watchers.delete(onValue) || watchers.size > 0) return
         last = null
+        end?.()
       }
     },
     stop() {

@@ -152,6 +152,10 @@ t.test('too many failed logins are 429, with the right secret too, and lock nobo
   const authorization = `Basic ${Buffer.from('app-a:old secret of a').toString('base64')}`
   const backend = await send(broker, 'http', 'GET', '/v1/backend/incidents', { headers: { authorization } })
   t.equal(backend.status, 200, "the partner's own server")
+  readError(await page.post('/login', { appId: 'secret of b', secret: 'app-b' }), 401)
+  const said = await broker.logged(({ msg }) => msg === 'login at the live page refused')
+  t.match(said, { why: 'wrong-secret', address: '127.0.0.1' })
+  t.notMatch(JSON.stringify(broker.log), /guess|secret of b/, 'a secret in the wrong field is in no log')
 })
 
 t.test('CONSOLE=off: there is no page and no way in', async (t) => {
