@@ -173,6 +173,8 @@ t.test('every setting may come from a file', async (t) => {
     REDIS_URL: 'redis://h',
     GATEWAY_ADDRESS: 'mqtts://a.example',
     PROXY_NETWORKS: '10.0.0.0/8',
+    WEBHOOK_NETWORKS: '10.0.0.0/8',
+    CONSOLE_TILE_URL: 'https://tiles.example/{z}/{x}/{y}.png',
   }
   const fromFile = Object.entries(SETTINGS).filter(([name]) => !name.endsWith('_FILE'))
   const env = Object.fromEntries(

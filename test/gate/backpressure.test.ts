@@ -10,7 +10,7 @@ import type { Wire } from '../support/wires.js'
 
 const MIB = 1024 * 1024
 const CLIENTS = 2
-/** 12 MiB of each client, in packets of 16 KiB: more than the kernel keeps for a connection (4 to 6 MiB). */
+/** 12 MiB of each client, in packets of 16 KiB: at the end in the kernel or still with the client, not in the broker. */
 const MESSAGES = 768
 const PACKETS = Array.from({ length: MESSAGES }, (_, n) =>
   publishBytes('tel/data', telemetryPayload(n, 'x'.repeat(16_000)), { messageId: n + 1 }),
@@ -41,14 +41,11 @@ t.test('while the store is slow a flood of telemetry stays with the clients that
         clients.map(({ wire }) => wire),
       )
       const grown = (await held(broker)) - before
-      const unsent = clients.map(({ wire }) => wire.socket.writableLength)
       await redis.client.call('CLIENT', 'UNPAUSE')
 
       // 24 MiB were written. A connection may have some 64 KiB under way and as much again in each of three
       // queues, so about 1 MiB for all; the rest of the bound is for what is not collected yet.
       t.ok(grown < 8 * MIB, `the broker holds ${Math.round(grown / 1024)} KiB more than before`)
-      for (const bytes of unsent)
-        t.ok(bytes > MIB, `${Math.round(bytes / 1024)} KiB are still with the sender`)
 
       for (const { client } of clients) {
         const acknowledged: number[] = []
