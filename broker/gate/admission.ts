@@ -23,8 +23,11 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
   let entering = 0
   let waitingBytes = 0
   let underWay = 0
+  let underWayBytes = 0
   let isTurnWatched = false
   const waiting = new Set<() => void>()
+
+  const isFull = () => underWay >= underWayMax || underWayBytes >= UNDER_WAY_BYTES_MAX
 
   function watchTurn(): void {
     if (isTurnWatched) return
@@ -44,16 +47,16 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
       waiting.delete(enter)
       enter()
     }
-    if (waiting.size > 0 && underWay < underWayMax) watchTurn()
+    if (waiting.size > 0 && !isFull()) watchTurn()
   }
 
   const admission: Admission & {
-    around<Result>(work: () => Promise<Result>): Promise<Result>
+    around<Result>(work: () => Promise<Result>, bytes?: number): Promise<Result>
     /** For whoever watches: bytes that wait at connections, and messages that wait for the store. */
     readonly load: { waitingBytes: number; underWay: number }
   } = {
     get hasRoom() {
-      return left > 0 && underWay < underWayMax
+      return left > 0 && !isFull()
     },
     hasRoomFor: (count) => underWay + entering + count <= AT_ONCE_MAX,
     take() {
@@ -63,7 +66,7 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     },
     wait(enter) {
       waiting.add(enter)
-      if (underWay < underWayMax) watchTurn()
+      if (!isFull()) watchTurn()
     },
     get waitingBytesMax() {
       return waitingBytes < ALL_WAITING_BYTES_MAX ? WAITING_BYTES_MAX : CROWDED_WAITING_BYTES_MAX
@@ -75,19 +78,25 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     get load() {
       return { waitingBytes, underWay }
     },
-    /** Counts one message as under way until `work` is done. */
-    async around(work) {
+    /** Counts one message, of so many bytes, as under way until `work` is done. */
+    async around(work, bytes = 0) {
       underWay++
+      underWayBytes += bytes
       try {
         return await work()
       } finally {
-        if (underWay-- === underWayMax) watchTurn()
+        const wasFull = isFull()
+        underWay--
+        underWayBytes -= bytes
+        if (wasFull && !isFull()) watchTurn()
       }
     },
   }
   return admission
 }
 
+/** Each is in memory several times until the store has it: as it came, as fields, as what is sent to the store. */
+const UNDER_WAY_BYTES_MAX = 1_048_576
 /** Four connections that are gone with all that waited; a quarter of a second of work. */
 const AT_ONCE_MAX = 4_096
 /** What an SOS of the same client can overtake: at 200 bytes a message, 16 s of the default rate. */

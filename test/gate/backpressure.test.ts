@@ -43,9 +43,9 @@ t.test('while the store is slow a flood of telemetry stays with the clients that
       const grown = (await held(broker)) - before
       await redis.client.call('CLIENT', 'UNPAUSE')
 
-      // 24 MiB were written. A connection may have some 64 KiB under way and as much again in each of three
-      // queues, so about 1 MiB for all; the rest of the bound is for what is not collected yet.
-      t.ok(grown < 8 * MIB, `the broker holds ${Math.round(grown / 1024)} KiB more than before`)
+      // 24 MiB were written. 1 MiB may be under way, several times over, and each connection has some 64 KiB in each of
+      // three queues; the rest of the bound is for what is not collected yet.
+      t.ok(grown < 12 * MIB, `the broker holds ${Math.round(grown / 1024)} KiB more than before`)
 
       for (const { client } of clients) {
         const acknowledged: number[] = []
