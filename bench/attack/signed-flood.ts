@@ -20,7 +20,7 @@ const flood = (options: {
   version: 4 | 5
   packet: (n: number) => Buffer
 }): Attack => ({
-  name: `${options.name}, ${options.users * options.sessionsEach} sessions of ${options.users} users`,
+  name: `${options.name}, ${options.users * options.sessionsEach} sessions of ${options.users === 1 ? '1 user' : `${options.users} users`}`,
   async run(target) {
     const caller = await login(target, 'caller', 4)
     await sosUntilPuback(caller, 0) // what the first one loads and compiles is no part of the attack
@@ -139,8 +139,12 @@ function sosUntilPuback(socket: Socket, n: number): Promise<number> {
   const began = performance.now()
   socket.write(publish('sos/alerts', sos(1_000_000 + n), n + 1))
   return new Promise((resolve) => {
-    socket.once('data', () => resolve(performance.now() - began))
-    socket.once('close', () => resolve(Number.POSITIVE_INFINITY))
-    if (socket.destroyed) resolve(Number.POSITIVE_INFINITY)
+    const onClose = () => resolve(Number.POSITIVE_INFINITY)
+    socket.once('data', () => {
+      socket.off('close', onClose)
+      resolve(performance.now() - began)
+    })
+    socket.once('close', onClose)
+    if (socket.destroyed) onClose()
   })
 }
