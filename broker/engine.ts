@@ -102,6 +102,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const gate = client && gates.get(client)
       if (!gate) return done(new Error('no session'))
       const { messageId = 0, topic, retain, payload } = packet
+      gate.beginTaking()
       const taking = take(gate, {
         packetId: messageId,
         topicName: topic,
@@ -109,10 +110,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         payload: toBuffer(payload),
       })
       follow(
-        taking.then(
-          () => done(),
-          (error: Error) => done(error),
-        ),
+        taking
+          .then(
+            () => done(),
+            (error: Error) => done(error),
+          )
+          .finally(() => gate.endTaking()),
       )
     },
     authorizeSubscribe: (client, subscription, done) => {

@@ -104,6 +104,8 @@ export class Gate extends Duplex {
   #waiting: WaitingTelemetry
   #treatment: Treatment | null = null
   #isEngineFull = false
+  /** Publications that the engine has handed to the handlers and that are not stored yet. */
+  #taking = 0
   /** The client does not read what the gate itself answered. */
   #isWireFull = false
   #isReadScheduled = false
@@ -160,6 +162,18 @@ export class Gate extends Duplex {
   /** What a 5.0 client reads in the PUBACK or PUBREC of this publication. */
   answerPublish(packetId: number, reason: Reason): void {
     if (packetId > 0) this.#outbound?.publishReasons.set(packetId, reason)
+  }
+
+  /** A publication goes to the handlers. Those that come one by one the engine takes without end, however slow the store is. */
+  beginTaking(): void {
+    if (++this.#taking === TAKING_MAX) this.#paceWire()
+  }
+
+  /** It is stored, or refused. */
+  endTaking(): void {
+    if (this.#taking-- !== TAKING_MAX) return
+    if (this.#partial.length > 0) this.#readOnLater()
+    this.#paceWire()
   }
 
   /** What a 5.0 client reads in the SUBACK for this filter. */
@@ -242,7 +256,8 @@ export class Gate extends Duplex {
   #mayRead(): boolean {
     if (this.#state === 'awaiting-connect') return true
     const isOpen = this.#state === 'open' || this.#state === 'leaving'
-    return isOpen && (this.#isLastRead || !this.#outbound?.isSettlingFilters)
+    if (!isOpen || this.#isLastRead) return isOpen
+    return !this.#outbound?.isSettlingFilters && this.#taking < TAKING_MAX
   }
 
   #readOnLater(): void {
@@ -548,6 +563,8 @@ export class Gate extends Duplex {
 const AT_ONCE_BYTES_MAX = 4_096
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
 const PACKETS_PER_TURN = 32
+/** Of one connection at the store. A phone has a handful; beyond that its bytes stay in the kernel until some are stored. */
+const TAKING_MAX = 64
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */
 const ANSWER_LIMIT_MS = 5_000
 /** How long a client that has to go gets the answers to what it sent, before it is told. */

@@ -51,7 +51,7 @@ export class WaitingTelemetry {
 
   add(packet: Buffer): void {
     this.#packets.push(packet)
-    this.#count(packet.length)
+    this.#count(packet.length + PACKET_OVERHEAD_BYTES)
     this.releaseLater()
   }
 
@@ -109,7 +109,7 @@ export class WaitingTelemetry {
     ) {
       this.#admission.take()
       const packet = this.#packets[released.length] as Buffer
-      this.#count(-packet.length)
+      this.#count(-packet.length - PACKET_OVERHEAD_BYTES)
       released.push(packet)
     }
     this.#packets.splice(0, released.length)
@@ -118,5 +118,7 @@ export class WaitingTelemetry {
   }
 }
 
+/** What the smallest packet costs in memory besides its bytes. */
+const PACKET_OVERHEAD_BYTES = 128
 /** Others wait for room too. */
 const RELEASED_AT_ONCE_MAX = 16
