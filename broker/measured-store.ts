@@ -1,7 +1,10 @@
 import type { Metrics } from '../ops/metrics.js'
 import type { Store } from '../store/store.js'
 
-/** The same store, with the time that each kind of operation takes in the metrics; failures take time as well. */
+/**
+ * The same store, with the time that each kind of operation takes in the metrics; failures take time as well. What an
+ * operation is given goes on whole: TypeScript lets a method forget a parameter, and nobody would miss it here.
+ */
 export function measureStore<Measured extends Store>(store: Measured, { storeSeconds }: Metrics): Measured {
   let isTelemetryTimed = false
 
@@ -27,21 +30,21 @@ export function measureStore<Measured extends Store>(store: Measured, { storeSec
       ...incidents,
       change: (user, reportKeys, decide) =>
         timed('incident-change', incidents.change(user, reportKeys, decide)),
-      readOpen: (user) => timed('incident-read', incidents.readOpen(user)),
-      read: (appId, incidentId) => timed('incident-read', incidents.read(appId, incidentId)),
+      readOpen: (...whose) => timed('incident-read', incidents.readOpen(...whose)),
+      read: (...which) => timed('incident-read', incidents.read(...which)),
     },
     users: {
       ...users,
       change: (user, decide) => timed('user-change', users.change(user, decide)),
-      ownersOf: (appId, deviceKey) => timed('device-owner-read', users.ownersOf(appId, deviceKey)),
+      ownersOf: (...which) => timed('device-owner-read', users.ownersOf(...which)),
     },
     telemetry: {
       ...telemetry,
-      append(record) {
+      append(...what) {
         // Thousands a second take the same way: one at a time tells as much, and costs the others nothing.
-        if (isTelemetryTimed) return telemetry.append(record)
+        if (isTelemetryTimed) return telemetry.append(...what)
         isTelemetryTimed = true
-        return timed('telemetry-append', telemetry.append(record), () => (isTelemetryTimed = false))
+        return timed('telemetry-append', telemetry.append(...what), () => (isTelemetryTimed = false))
       },
     },
   }
