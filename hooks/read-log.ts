@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events'
 import type { EventLog } from '../store/store.js'
 import { compareLogIds } from '../store/webhooks.js'
 import type { WebhookGap, WebhookState } from '../store/webhooks.js'
@@ -46,21 +45,4 @@ export async function* readHeld(
   }
 }
 
-/** `rung` resolves when the app's log may have grown, after a limit, or when it is cancelled. Armed at once. */
-export function nextRing(bell: EventEmitter, appId: string): { rung: Promise<void>; cancel: () => void } {
-  let cancel = () => {}
-  const rung = new Promise<void>((resolve) => {
-    const timer = setTimeout(() => cancel(), LOOK_MS)
-    cancel = () => {
-      clearTimeout(timer)
-      bell.off(appId, cancel)
-      resolve()
-    }
-    bell.on(appId, cancel)
-  })
-  return { rung, cancel }
-}
-
 const BATCH = 500
-/** The bell rings for every event that is followed; this is for what a reader in trouble missed. */
-const LOOK_MS = 5_000

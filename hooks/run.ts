@@ -1,8 +1,9 @@
-import type { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { AppWebhook } from '../auth/apps.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
+import { nextRing } from '../store/event-bell.js'
+import type { EventBell } from '../store/event-bell.js'
 import { toEventJson } from '../store/event-json.js'
 import type { EventLog, LifecycleEvent } from '../store/store.js'
 import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
@@ -11,7 +12,7 @@ import { within } from '../store/within.js'
 import { createLanes } from './lanes.js'
 import type { Item, Lane } from './lanes.js'
 import { createPlaceKeeper } from './place-keeper.js'
-import { findGap, nextRing, readHeld } from './read-log.js'
+import { findGap, readHeld } from './read-log.js'
 import { createSchedule } from './schedule.js'
 import type { Attempt, Send } from './send.js'
 import { signDelivery } from './sign.js'
@@ -31,8 +32,7 @@ export interface RunOptions {
   delivered: { has: (eventId: string) => boolean; add: (eventId: string) => void }
   retryMs: number
   giveUpMs: number
-  /** Emits an app id when that app's event log has grown. */
-  bell: EventEmitter
+  bell: EventBell
   log: Log
   metrics: Metrics
 }
@@ -160,7 +160,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
         continue
       }
       // Armed before reading: an event between reading and waiting would be found only with the next one.
-      const ring = nextRing(bell, appId)
+      const ring = nextRing(bell, appId, LOOK_MS)
       wakeReader = ring.cancel
       const logged = await events.readAfter(appId, after, BATCH)
       if (logged.length === 0) await ring.rung
@@ -235,6 +235,8 @@ const HELD_MAX = 256
 /** Entries under way behind the position: what a crash sends again at most. */
 const AHEAD_MAX = 200
 const BATCH = 100
+/** The bell rings for every event that is followed; this is for what a reader in trouble missed. */
+const LOOK_MS = 5_000
 /** An event that was old already when its turn came is tried for some seconds too. */
 const ATTEMPTS_MIN = 5
 /** 30 s with the default: as long as an SOS waits at most once its receiver is back. */

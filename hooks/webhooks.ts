@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { AppRegistry, AppWebhook } from '../auth/apps.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
+import type { EventBell } from '../store/event-bell.js'
 import { createLatestSet } from '../store/latest-set.js'
 import type { EventLog } from '../store/store.js'
 import type { DeadLetter, WebhookName, WebhookStore } from '../store/webhooks.js'
@@ -41,7 +41,7 @@ export function createWebhooks(options: {
   retryMs: number
   giveUpMs: number
   timeoutMs: number
-  bell: EventEmitter
+  bell: EventBell
   log: Log
   metrics: Metrics
 }): Webhooks {

@@ -1,13 +1,11 @@
-import type { EventEmitter } from 'node:events'
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { nextRing } from '../../store/event-bell.js'
+import type { EventBell } from '../../store/event-bell.js'
 import { toEventJson } from '../../store/event-json.js'
 import type { EventLog } from '../../store/store.js'
 import { refusal } from '../identity.js'
-
-/** Emits an app id when that app's event log has grown. */
-export type EventBell = EventEmitter
 
 // 19 digits: what Redis takes is below 2^64.
 const LOG_ID = /^\d{1,19}(-\d{1,19})?$/
@@ -39,7 +37,7 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
           return streamEvents(reply, { appId, isStillGood }, last.data ?? after)
         }
         // Armed before reading: an event between reading and waiting would be told only with the next one.
-        const ring = nextRing(appId, wait * 1_000)
+        const ring = nextRing(bell, appId, wait * 1_000)
         try {
           let logged = await events.readAfter(appId, after, limit)
           if (logged.length === 0 && wait > 0) {
@@ -55,21 +53,6 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
     )
   }
 
-  /** `rung` resolves when the app's log grows, after the limit, or when it is cancelled. */
-  function nextRing(appId: string, limitMs: number): { rung: Promise<void>; cancel: () => void } {
-    let cancel = () => {}
-    const rung = new Promise<void>((resolve) => {
-      const timer = setTimeout(() => cancel(), limitMs)
-      cancel = () => {
-        clearTimeout(timer)
-        bell.off(appId, cancel)
-        resolve()
-      }
-      bell.on(appId, cancel)
-    })
-    return { rung, cancel }
-  }
-
   async function streamEvents(
     reply: FastifyReply,
     { appId, isStillGood }: { appId: string; isStillGood: () => boolean },
@@ -83,7 +66,7 @@ export function eventRoutes({ events, bell }: { events: EventLog; bell: EventBel
     let wake = () => {}
     raw.on('close', () => wake()).on('drain', () => wake())
     for (let from = after; !raw.destroyed;) {
-      const ring = nextRing(appId, HEARTBEAT_MS)
+      const ring = nextRing(bell, appId, HEARTBEAT_MS)
       wake = ring.cancel
       const logged = isStillGood()
         ? await events.readAfter(appId, from, STREAM_BATCH).catch(() => null)

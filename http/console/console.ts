@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { RevokedUsers } from '../../auth/revoked-users.js'
 import type { ConsoleLogin } from '../../auth/console-login.js'
@@ -6,6 +5,7 @@ import type { ConsoleSessions } from '../../auth/console-session.js'
 import type { IncidentActions } from '../../handlers/incidents.js'
 import type { Health } from '../../ops/admin.js'
 import type { Log } from '../../ops/log.js'
+import type { EventBell } from '../../store/event-bell.js'
 import type { Store } from '../../store/store.js'
 import type { User } from '../../store/user.js'
 import { backendGatewayRoutes } from '../backend/gateways.js'
@@ -37,7 +37,7 @@ export interface ConsoleOptions {
 interface Parts {
   store: Store
   actions: IncidentActions
-  bell: EventEmitter
+  bell: EventBell
   revokedUsers: RevokedUsers
   sessionsOf: (user: User) => { sessionId: string }[]
   sessionsOfApp: (appId: string) => PhoneSession[]

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import type { EventEmitter } from 'node:events'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type { ConsoleAccess } from '../../auth/console-session.js'
+import type { EventBell } from '../../store/event-bell.js'
 import type { LifecycleEvent, Store } from '../../store/store.js'
 import type { Live } from './live.js'
 import { readRows } from './rows.js'
@@ -10,7 +10,7 @@ import type { IncidentNews } from './wire.js'
 export interface ConsoleStreamOptions {
   store: Store
   /** Emits an app id, with the event where there is one. */
-  bell: EventEmitter
+  bell: EventBell
   live: Live
 }
 

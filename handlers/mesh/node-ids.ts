@@ -1,9 +1,0 @@
-export {
-  macOf,
-  meshMacOfBluetooth,
-  nodeIdOf,
-  nodeNumberOfKey,
-  nodeNumberOfMac,
-  PUBLIC_KEY_BYTES,
-  readNodeId,
-} from '../../store/node-ids.js'
