@@ -3,7 +3,7 @@ import { readHeardPacket } from './heard-packet.js'
 import type { Arrival, MeshSettings } from './heard-packet.js'
 import { countsOf, isRecord, numbersOf, readMeshJson, readUint32 } from './mesh-json.js'
 import type { MeshReading } from './mesh-message.js'
-import { readNodeId } from './node-ids.js'
+import { readNodeId } from '../../store/node-ids.js'
 import { BROADCAST, packetType, PORT } from './packets.js'
 import type { Data, MeshPacket } from './packets.js'
 

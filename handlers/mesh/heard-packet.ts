@@ -4,7 +4,7 @@ import { readPayload } from './mesh-content.js'
 import type { ContentSettings } from './mesh-content.js'
 import type { ContentPart, MeshMessage, MeshReading } from './mesh-message.js'
 import { readTimes } from './mesh-times.js'
-import { nodeIdOf } from './node-ids.js'
+import { nodeIdOf } from '../../store/node-ids.js'
 import { BROADCAST } from './packets.js'
 import type { Data, MeshPacket } from './packets.js'
 

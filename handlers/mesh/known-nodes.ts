@@ -1,5 +1,5 @@
 import type { MeshNode, MeshStore } from '../../store/mesh.js'
-import { nodeIdOf, nodeNumberOfKey } from './node-ids.js'
+import { nodeIdOf, nodeNumberOfKey } from '../../store/node-ids.js'
 
 /** What is known for good of an app's nodes, ready to be asked in the other direction. */
 export interface AppNodes {

@@ -3,7 +3,7 @@ import { messagesOf, problemOf } from './heard-packet.js'
 import type { Arrival, HeardHeader, MeshSettings } from './heard-packet.js'
 import { nodeInfoOf, positionPart, sensorOf, telemetryOf, textOf } from './mesh-content.js'
 import type { ContentPart, MeshReading } from './mesh-message.js'
-import { readNodeId } from './node-ids.js'
+import { readNodeId } from '../../store/node-ids.js'
 
 /**
  * The JSON that nodes up to firmware 2.7 publish beside the envelope. It has less: no alert and no private port (their

@@ -4,7 +4,7 @@ import { readTimestamp } from '../payload.js'
 import type { MeshGateway } from './mesh-intake.js'
 import type { Fix, MeshMessage, SosContent } from './mesh-message.js'
 import { freshnessOf, isLate, isLateSos } from './mesh-times.js'
-import { nodeIdOf } from './node-ids.js'
+import { nodeIdOf } from '../../store/node-ids.js'
 
 /** What is kept of a message that says where somebody is, or how his device is. */
 export function telemetryRecordOf(

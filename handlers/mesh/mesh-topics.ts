@@ -1,4 +1,4 @@
-import { nodeIdOf, readNodeId } from './node-ids.js'
+import { nodeIdOf, readNodeId } from '../../store/node-ids.js'
 
 /** What a gateway publishes, by its topic. `gatewayNode` is the node id of the gateway, in lower case. */
 export type MeshTopic =

@@ -1,5 +1,5 @@
 import type { MeshMessage } from './mesh-message.js'
-import { nodeIdOf } from './node-ids.js'
+import { nodeIdOf } from '../../store/node-ids.js'
 import { createSeenPackets } from './seen-packets.js'
 
 /**

@@ -5,7 +5,7 @@ import type { Arrival, MeshSettings } from './heard-packet.js'
 import { readFirmwareJson } from './mesh-json.js'
 import type { MeshReading } from './mesh-message.js'
 import type { MeshTopic } from './mesh-topics.js'
-import { readNodeId } from './node-ids.js'
+import { readNodeId } from '../../store/node-ids.js'
 import { envelopeType } from './packets.js'
 import { MESSAGE_BYTES_MAX, ProtobufError } from './protobuf.js'
 

@@ -7,7 +7,7 @@ import {
   nodeNumberOfKey,
   nodeNumberOfMac,
   readNodeId,
-} from '../../handlers/mesh/node-ids.js'
+} from '../../store/node-ids.js'
 
 t.test('a node id is its number in eight hex digits', async (t) => {
   t.equal(nodeIdOf(0x11223344), '!11223344')
