@@ -4,8 +4,9 @@ import { createKeyedQueue } from '../keyed-queue.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
 import { untilCommitted } from './until-committed.js'
+import { readChanged } from './versioned-hash.js'
 
-/** One hash an app. One of its fields changes with every change, so that asking whether there was one is cheap. */
+/** One versioned hash an app. */
 export function createRedisGateways(redis: Commands): GatewayStore {
   const inOrder = createKeyedQueue()
   return {
@@ -30,12 +31,13 @@ export function createRedisGateways(redis: Commands): GatewayStore {
       return inOrder(`${appId}:${gatewayId}`, () => untilCommitted(attempt))
     },
     async read(appId, version) {
-      const key = keys.gateways(appId)
-      if ((await redis.hget(key, VERSION)) === version && version !== null) return null
-      const { [VERSION]: newest = NEVER, ...records } = await redis.hgetall(key)
-      if (newest === version) return null
-      const gateways = Object.values(records).map(parse)
-      return { version: newest, gateways: new Map(gateways.map((gateway) => [gateway.gatewayId, gateway])) }
+      const news = await readChanged(redis, keys.gateways(appId), VERSION, version)
+      if (!news) return null
+      const gateways = Object.values(news.fields).map(parse)
+      return {
+        version: news.version,
+        gateways: new Map(gateways.map((gateway) => [gateway.gatewayId, gateway])),
+      }
     },
   }
 }
@@ -46,5 +48,3 @@ function parse(json: string): GatewayRecord {
 
 /** No gateway id: those hold no colon. */
 const VERSION = ':version'
-/** Of a hash that is not there. */
-const NEVER = 'never changed'

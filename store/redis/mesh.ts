@@ -4,6 +4,7 @@ import type { HeardNode, MeshNode, MeshStore } from '../mesh.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
 import { untilCommitted } from './until-committed.js'
+import { readChanged } from './versioned-hash.js'
 
 /** Nodes of a mesh in Redis: two hashes an app, what is known for good and what was heard last. */
 export function createRedisMesh(redis: Commands): MeshStore {
@@ -28,14 +29,12 @@ export function createRedisMesh(redis: Commands): MeshStore {
       })
     },
     async readNodes(appId, version) {
-      const key = keys.meshNodes(appId)
-      if (version !== null && (await redis.hget(key, VERSION)) === version) return null
-      const { [VERSION]: newest = NEVER, ...nodes } = await redis.hgetall(key)
-      if (newest === version) return null
-      const parsed = Object.entries(nodes).map(
+      const news = await readChanged(redis, keys.meshNodes(appId), VERSION, version)
+      if (!news) return null
+      const parsed = Object.entries(news.fields).map(
         ([nodeId, json]) => [nodeId, JSON.parse(json) as MeshNode] as const,
       )
-      return { version: newest, nodes: new Map(parsed) }
+      return { version: news.version, nodes: new Map(parsed) }
     },
     async noteHeard(appId, heard) {
       if (heard.length === 0) return
@@ -55,5 +54,3 @@ export function createRedisMesh(redis: Commands): MeshStore {
 
 /** No node id: those begin with `!`. */
 const VERSION = 'version'
-/** Of a hash that is not there. */
-const NEVER = 'never changed'

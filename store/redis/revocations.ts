@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { RevocationStore } from '../revocations.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
+import { readChanged } from './versioned-hash.js'
 
-/** One hash an app. Its field `version` changes with every change, so that asking whether there was one is cheap. */
+/** One versioned hash an app. */
 export function createRedisRevocations(redis: Commands): RevocationStore {
   return {
     async revoke({ appId, userId }, at) {
@@ -21,10 +22,8 @@ export function createRedisRevocations(redis: Commands): RevocationStore {
       resultsOf(await redis.multi().hdel(key, userId).hset(key, VERSION, randomUUID()).exec())
     },
     async read(appId, version) {
-      const key = keys.revoked(appId)
-      if ((await redis.hget(key, VERSION)) === version && version !== null) return null
-      const { [VERSION]: newest = NEVER, ...revokedAt } = await redis.hgetall(key)
-      return newest === version ? null : { version: newest, revokedAt: new Map(Object.entries(revokedAt)) }
+      const news = await readChanged(redis, keys.revoked(appId), VERSION, version)
+      return news && { version: news.version, revokedAt: new Map(Object.entries(news.fields)) }
     },
   }
 }
@@ -39,5 +38,3 @@ function resultsOf(results: [Error | null, unknown][] | null): unknown[] {
 
 /** No user id: those are UUIDs. */
 const VERSION = 'version'
-/** Of a hash that is not there. */
-const NEVER = 'never changed'
