@@ -44,16 +44,17 @@ export function createConsoleSessions(options: {
     return app && !app.disabled ? app.secrets : []
   }
 
-  function read(cookie: string): Claims | null {
+  /** What a cookie says and the secret that it is signed by; null when it is forged, over, or its secret is gone. */
+  function verify(cookie: string): { claims: Claims; secret: string } | null {
     const [payload = '', mac = ''] = cookie.split('.', 2)
     const claims = parse(payload)
     if (!claims || claims.until <= now()) return null
     const given = Buffer.from(mac, 'base64url')
-    const isSigned = secretsOf(claims).some((secret) => {
-      const expected = sign(secret, payload)
+    const secret = secretsOf(claims).find((one) => {
+      const expected = sign(one, payload)
       return given.length === expected.length && timingSafeEqual(given, expected)
     })
-    return isSigned ? claims : null
+    return secret === undefined ? null : { claims, secret }
   }
 
   function appIdsOf({ is, name }: Claims): string[] {
@@ -74,23 +75,20 @@ export function createConsoleSessions(options: {
     },
     /** Null when the cookie is forged, over, or made with a secret that is gone. */
     read(cookie: string): ConsoleAccess | null {
-      const claims = read(cookie)
+      const { claims } = verify(cookie) ?? {}
       if (!claims) return null
       return {
         by: nameOf(claims),
         appIds: () => appIdsOf(claims),
         until: claims.until,
-        isStillGood: () => read(cookie) !== null,
+        isStillGood: () => verify(cookie) !== null,
       }
     },
     /** The same session for longer; null when it cannot be. A page that stays open on a wall asks for it. */
     renew(cookie: string): string | null {
-      const claims = read(cookie)
-      const [payload = ''] = cookie.split('.', 1)
-      const [, mac = ''] = cookie.split('.', 2)
-      const secret =
-        claims && secretsOf(claims).find((one) => sign(one, payload).toString('base64url') === mac)
-      if (!claims || secret === undefined || secret === null) return null
+      const verified = verify(cookie)
+      if (!verified) return null
+      const { claims, secret } = verified
       const until = Math.min(now() + SESSION_MS, claims.loginAt + LOGIN_MS)
       return issue({ ...claims, until }, secret)
     },
