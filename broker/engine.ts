@@ -165,6 +165,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return gateways.take(gateway, publication)
   }
 
+  const allSessions = () => [...sessions.all(), ...gateways.sessions.all()]
+
+  /** Tells a session to go for good; whoever was told is not told again. */
+  function end(gate: Gate, reason: string, text: string): void {
+    ending.add(gate)
+    metrics.sessionsEnded.inc({ reason })
+    gate.closeWith({ code: REASON.administrativeAction, text })
+  }
+
   /** A stop of the engine waits for what is under way. */
   function follow(work: Promise<unknown>): void {
     underWay.add(work)
@@ -229,34 +238,27 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       follow(take(gate, packet).catch(() => {})) // nobody is left to be told
     },
     endRefusedSessions() {
-      for (const { sessionId, principal, whyEnded, gate } of [
-        ...sessions.all(),
-        ...gateways.sessions.all(),
-      ]) {
+      for (const { sessionId, principal, whyEnded, gate } of allSessions()) {
         const why = whyEnded()
         if (why === null || ending.has(gate)) continue
-        ending.add(gate)
         const { appId } = principal
         const who =
           principal.kind === 'gateway' ? { gatewayId: principal.gatewayId } : { userId: principal.userId }
         log.info({ sessionId, appId, ...who, why }, 'session ended: its login no longer holds')
-        metrics.sessionsEnded.inc({ reason: why })
-        gate.closeWith({ code: REASON.administrativeAction, text: ENDED_LOGINS[why] })
+        end(gate, why, ENDED_LOGINS[why])
       }
     },
     endSessionsOf(user, by) {
       const open = sessions.of(user).filter(({ gate }) => !ending.has(gate))
       for (const { sessionId, gate } of open) {
-        ending.add(gate)
         log.info({ sessionId, appId: user.appId, userId: user.userId, by }, 'session ended by an operator')
-        metrics.sessionsEnded.inc({ reason: 'operator' })
-        gate.closeWith({ code: REASON.administrativeAction, text: 'ended by an operator' })
+        end(gate, 'operator', 'ended by an operator')
       }
       return open.length
     },
     async stop(drainMs) {
       isStopping = true
-      const open = [...sessions.all(), ...gateways.sessions.all()]
+      const open = allSessions()
       const closed = open.map(
         ({ gate }) => new Promise<void>((resolve) => gate.once('close', () => resolve())),
       )
