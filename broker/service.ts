@@ -26,11 +26,8 @@ import { createHttpApp } from '../http/server.js'
 import { createWebhooks } from '../hooks/webhooks.js'
 import { createAdminServer } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
-import { createMetrics } from '../ops/metrics.js'
 import type { Metrics } from '../ops/metrics.js'
 import { watchState } from '../ops/state-metrics.js'
-import type { RedisStore } from '../store/redis/redis-store.js'
-import type { Store } from '../store/store.js'
 import { ensureSelfSigned, expiresAt, readCertificate } from './certificate.js'
 import { watchCertificate } from './certificate-watch.js'
 import type { Config } from './config.js'
@@ -49,11 +46,11 @@ import { readHealth } from './health.js'
 import { createListeners, listen } from './listeners.js'
 import type { OpenPorts } from './listeners.js'
 import { watchLogLevel } from './log-level-watch.js'
-import { measureStore } from './measured-store.js'
 import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
+import { openStore } from './open-store.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
-import type { GatewaySession, Session } from './sessions.js'
-import { blame, named, SettingError } from './setting-error.js'
+import { describeGatewaySession, describeSession, describeWithUser } from './session-views.js'
+import { blame, named } from './setting-error.js'
 
 /** What runs once everything is open. */
 export interface Service {
@@ -71,11 +68,7 @@ export interface Service {
  *
  * @throws with one line that names the setting when something cannot be opened; what was open is closed again.
  */
-export async function startService(
-  config: Config,
-  log: Log,
-  metrics: Metrics = createMetrics(),
-): Promise<Service> {
+export async function startService(config: Config, log: Log, metrics: Metrics): Promise<Service> {
   const closers: (() => unknown)[] = []
   const closeAll = async () => {
     for (const close of closers.toReversed()) {
@@ -339,56 +332,6 @@ async function openEverything(
       return closeAll()
     },
   }
-}
-
-async function openStore(
-  config: Config,
-  log: Log,
-  metrics: Metrics,
-): Promise<{ store: Store; redis: RedisStore | undefined }> {
-  const { redisUrl: url, retention } = config
-  if (url === undefined) {
-    // Each store is loaded only where it is used: it is a third of the start.
-    const { openEmbeddedStore } = await import('../store/embedded/embedded-store.js')
-    const directory = join(config.dataDir, 'store')
-    const embedded = named('DATA_DIR', () => openEmbeddedStore({ directory, retention }))
-    const store = measureStore(embedded, metrics)
-    log.info({ store: 'embedded' }, (await store.durability()).explanation)
-    return { store, redis: undefined }
-  }
-  const { openRedisStore, RedisRefused } = await import('../store/redis/redis-store.js')
-  try {
-    const store = measureStore(await openRedisStore({ url, retention, log }), metrics)
-    const durability = await store.durability()
-    log[durability.isDurable ? 'info' : 'warn']({ store: 'redis' }, durability.explanation)
-    return { store, redis: store }
-  } catch (error) {
-    if (!(error instanceof RedisRefused)) throw error
-    throw new SettingError('REDIS_URL', `Redis refuses it (${error.message})`, error)
-  }
-}
-
-function describeSession({ sessionId, gate, since }: Session) {
-  return { sessionId, transport: gate.origin.transport, address: gate.origin.address, since }
-}
-
-function describeGatewaySession({ sessionId, gate, since, lastPublicationAt, nodeId }: GatewaySession) {
-  return {
-    sessionId,
-    transport: gate.origin.transport,
-    address: gate.origin.address,
-    since,
-    nodeId,
-    version: VERSION_NAMES[gate.connect?.version ?? 4],
-    lastPublicationAt: lastPublicationAt === null ? null : new Date(lastPublicationAt).toISOString(),
-  }
-}
-
-const VERSION_NAMES = { 3: '3.1', 4: '3.1.1', 5: '5.0' }
-
-function describeWithUser(session: Session) {
-  const { userId, externalUserId } = session.principal
-  return { ...describeSession(session), user: { userId, externalUserId } }
 }
 
 function makeDataDir(dataDir: string): void {

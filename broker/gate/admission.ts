@@ -14,8 +14,8 @@ export interface Admission {
 }
 
 /**
- * Lets `perTurn` telemetry messages into each turn of the event loop, and no more while `underWayMax` of them wait
- * for the store. So a turn stays short however many clients send, and an SOS is in the next one.
+ * Lets `perTurn` telemetry messages into each turn of the event loop, and no more while `underWayMax` of them, or
+ * UNDER_WAY_BYTES_MAX, wait for the store. So a turn stays short however many clients send, and an SOS is in the next one.
  */
 export function createAdmission({ perTurn, underWayMax }: { perTurn: number; underWayMax: number }) {
   let left = perTurn
