@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { alertsFile, fillVariables, readPanels } from '../support/grafana.js'
 import type { Panel } from '../support/grafana.js'
+import { durableRedisFlags } from '../../test/support/redis.js'
 import { startShippedBroker } from '../support/shipped-broker.js'
 import { drawPage } from './page.js'
 import { startPrometheus } from './prometheus.js'
@@ -110,9 +111,9 @@ async function untilAlert(
 async function startRedis(directory: string, socket: string): Promise<ChildProcess> {
   const dataDir = join(directory, 'redis')
   mkdirSync(dataDir, { recursive: true })
-  const settings = ['--port', '0', '--unixsocket', socket, '--dir', dataDir, '--save', '']
-  const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
-  const child = spawn('redis-server', [...settings, ...durable], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('redis-server', durableRedisFlags(dataDir, socket), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   process.once('exit', () => child.kill('SIGKILL'))
   let output = ''
   for await (const chunk of child.stdout!) {
