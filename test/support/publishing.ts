@@ -20,7 +20,7 @@ export function publishPacket(topic: string, payload: string, messageId: number)
 export async function publishSos(client: RawClient, n: number, messageId = 1): Promise<boolean> {
   client.sendPacket(publishPacket('sos/alerts', sosPayload(n), messageId))
   try {
-    const { messageId: acknowledged } = await client.nextOf('puback')
+    const { messageId: acknowledged } = await client.take('puback') // its event may be here already
     return acknowledged === messageId
   } catch {
     return false

@@ -19,6 +19,8 @@ export interface RawClient {
   next(): Promise<Packet>
   /** The next packet of this kind; others before it are passed over. */
   nextOf<Cmd extends Packet['cmd']>(cmd: Cmd): Promise<Extract<Packet, { cmd: Cmd }>>
+  /** The same, and the others stay where they are. */
+  take<Cmd extends Packet['cmd']>(cmd: Cmd): Promise<Extract<Packet, { cmd: Cmd }>>
   /** Every packet that came until the connection ended. */
   untilClosed(): Promise<Packet[]>
   /** All bytes received so far. */
@@ -79,6 +81,14 @@ export function createRawClient(t: Test, socket: Duplex, protocolVersion: Protoc
       for (;;) {
         const packet = await next()
         if (packet.cmd === cmd) return packet as Extract<Packet, { cmd: typeof cmd }>
+      }
+    },
+    async take<Cmd extends Packet['cmd']>(cmd: Cmd) {
+      for (;;) {
+        const at = packets.findIndex((packet) => packet.cmd === cmd)
+        if (at >= 0) return packets.splice(at, 1)[0] as Extract<Packet, { cmd: Cmd }>
+        if (isClosed) throw new Error('the connection was closed')
+        await something()
       }
     },
     async untilClosed() {
