@@ -62,7 +62,8 @@ export function createLog(options: {
   }
   // Not synchronous: a reader that hangs or a full disk may cost log lines, but never stop the broker.
   const destination = pino.destination({ fd: 1, sync: false, maxLength: UNWRITTEN_BYTES_MAX })
-  const log = pino(settings, destination)
+  const gathered = gatherLines(destination)
+  const log = pino(settings, gathered)
   let canWrite = true
   destination.on('error', () => (canWrite = false))
   destination.on('drain', () => (canWrite = true))
@@ -70,10 +71,12 @@ export function createLog(options: {
     log,
     flush() {
       repeated.finish()
+      gathered.pass()
       return canWrite && destination.flushSync()
     },
     async written() {
       repeated.finish()
+      gathered.pass()
       if (!canWrite) return
       const drained = once(destination, 'drain').catch(() => {}) // an error ends the wait as well
       destination.write('') // 'drain' follows also when nothing was left
@@ -82,6 +85,31 @@ export function createLog(options: {
   }
 }
 
+/** Lines of a moment go out together: in a flood every write of its own would wake a thread that takes the core. */
+function gatherLines(destination: { write(lines: string): unknown }) {
+  let lines = ''
+  let timer: NodeJS.Timeout | undefined
+
+  function pass(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (lines !== '') destination.write(lines)
+    lines = ''
+  }
+
+  return {
+    write(line: string) {
+      lines += line
+      if (lines.length >= GATHERED_LENGTH_MAX) pass()
+      else timer ??= setTimeout(pass, GATHERED_MS)
+    },
+    pass,
+  }
+}
+
 const READER_LIMIT_MS = 500
+/** Nobody who reads a log sees it, and a process that is killed takes no more with it. */
+const GATHERED_MS = 25
+const GATHERED_LENGTH_MAX = 16_384
 
 const UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
