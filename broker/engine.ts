@@ -16,13 +16,13 @@ import type { User } from '../store/user.js'
 import type { Gate } from './gate/gate.js'
 import type { GatewayPart } from './gateway-part.js'
 import type { Reason } from './gate/mqtt5.js'
-import type { PublishPacket } from './gate/packets.js'
 import { REASON, RETURN_CODE } from './gate/reason.js'
 import { judgeConnect } from './judge-connect.js'
 import { createSessionKeeper } from './keep-session.js'
 import type { GatewaySession, Session, Sessions } from './sessions.js'
 import { createPublishTaker } from './take-publish.js'
 import type { Publication } from './take-publish.js'
+import { createUnderWay } from './under-way.js'
 import { leaveInWaves } from './waves.js'
 
 export interface EngineOptions {
@@ -39,8 +39,8 @@ export interface EngineOptions {
 export interface Engine {
   /** Takes over a gate whose CONNECT has passed. */
   handle(gate: Gate): void
-  /** Handles a publication of a connection that ended before the engine saw it; nobody is answered. */
-  takeAbandoned(gate: Gate, packet: PublishPacket): void
+  /** Takes a publication of QoS 0 or 1 past Aedes; see GateOptions.onPublish. */
+  takePublication(gate: Gate, publication: Publication): Promise<void>
   /** Ends the sessions whose login would be refused by now: app disabled, secret removed, user or gateway revoked. */
   endRefusedSessions(): void
   /** Ends a user's sessions on this node, for an operator; nothing keeps him from coming back. How many there were. */
@@ -57,7 +57,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const sessionsOf = new WeakMap<Gate, Session>()
   const gatewaySessionsOf = new WeakMap<Gate, GatewaySession>()
   const keep = createSessionKeeper({ countAll: () => sessions.count + gateways.sessions.count, log, metrics })
-  const underWay = new Set<Promise<unknown>>()
+  const underWay = createUnderWay()
   /** Told to go for good; they may take seconds to be gone. */
   const ending = new WeakSet<Gate>()
   let isStopping = false
@@ -109,14 +109,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         isRetained: retain,
         payload: toBuffer(payload),
       })
-      follow(
-        taking
-          .then(
-            () => done(),
-            (error: Error) => done(error),
-          )
-          .finally(() => gate.endTaking()),
-      )
+      taking
+        .then(
+          () => done(),
+          (error: Error) => done(error),
+        )
+        .finally(() => gate.endTaking())
     },
     authorizeSubscribe: (client, subscription, done) => {
       const session = sessionOf(client)
@@ -131,10 +129,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   aedes.on('unsubscribe', (topicFilters, client) => {
     const filters = (sessionOf(client) ?? gatewaySessionOf(client))?.filters
     for (const topicFilter of topicFilters) filters?.delete(topicFilter)
-  })
-  aedes.on('keepaliveTimeout', (client) => {
-    metrics.sessionsEnded.inc({ reason: 'keep-alive' })
-    gates.get(client)?.setCloseReason({ code: REASON.keepAliveTimeout }) // [MQTT-3.1.2-24]
   })
   // Without listeners a failed write would end the process; why a connection ended was logged where it was decided.
   aedes.on('clientError', (client, error) =>
@@ -158,11 +152,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   async function take(gate: Gate, publication: Publication): Promise<void> {
-    const session = sessionsOf.get(gate)
-    if (session) return takePublish(session, publication)
-    const gateway = gatewaySessionsOf.get(gate)
-    if (!gateway) throw new Error('no session')
-    return gateways.take(gateway, publication)
+    underWay.begin()
+    try {
+      const session = sessionsOf.get(gate)
+      if (session) return await takePublish(session, publication)
+      const gateway = gatewaySessionsOf.get(gate)
+      if (gateway) return await gateways.take(gateway, publication)
+      throw new Error('no session')
+    } finally {
+      underWay.end()
+    }
   }
 
   const allSessions = () => [...sessions.all(), ...gateways.sessions.all()]
@@ -172,12 +171,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ending.add(gate)
     metrics.sessionsEnded.inc({ reason })
     gate.closeWith({ code: REASON.administrativeAction, text })
-  }
-
-  /** A stop of the engine waits for what is under way. */
-  function follow(work: Promise<unknown>): void {
-    underWay.add(work)
-    void work.finally(() => underWay.delete(work))
   }
 
   function openSession(
@@ -232,11 +225,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     handle(gate) {
       gates.set(aedes.handle(gate), gate)
     },
-    takeAbandoned(gate, packet) {
-      if (!sessionsOf.has(gate) && !gatewaySessionsOf.has(gate)) return
-      log.debug({ sessionId: gate.sessionId }, 'taking what a lost connection had sent')
-      follow(take(gate, packet).catch(() => {})) // nobody is left to be told
-    },
+    takePublication: take,
     endRefusedSessions() {
       for (const { sessionId, principal, whyEnded, gate } of allSessions()) {
         const why = whyEnded()
@@ -267,7 +256,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         for (const { gate } of wave) gate.closeWith({ code: REASON.serverShuttingDown })
       })
       await Promise.all(closed)
-      while (underWay.size > 0) await Promise.all(underWay)
+      await underWay.whenNone()
       await new Promise<void>((resolve) => aedes.close(() => resolve()))
     },
   }

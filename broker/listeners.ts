@@ -13,8 +13,7 @@ import type { Admission } from './gate/admission.js'
 import type { ReadingTurns } from './gate/reading-turns.js'
 import type { Door, Upgrade } from './door/door.js'
 import { Gate } from './gate/gate.js'
-import type { GateLimits, Transport } from './gate/gate.js'
-import type { PublishPacket } from './gate/packets.js'
+import type { GateLimits, GateOptions, Transport } from './gate/gate.js'
 import { SettingError } from './setting-error.js'
 import { acceptWebSockets } from './websocket.js'
 
@@ -31,8 +30,8 @@ export interface ListenersOptions {
   turns: ReadingTurns
   /** A connection whose CONNECT passed the gate. */
   onConnect: (gate: Gate) => void
-  /** A publication that its connection did not live to see handled. */
-  onAbandoned: (gate: Gate, packet: PublishPacket) => void
+  /** See GateOptions. */
+  onPublish: GateOptions['onPublish']
   onRequest: RequestListener
   log: Log
   metrics: Metrics
@@ -66,7 +65,8 @@ export function createListeners(options: ListenersOptions) {
         metrics.connections.inc({ transport, version: versionOf(gate) })
         options.onConnect(gate)
       },
-      onAbandoned: options.onAbandoned,
+      onPublish: options.onPublish,
+      onSilence: () => metrics.sessionsEnded.inc({ reason: 'keep-alive' }),
       onDropped(gate, count) {
         metrics.messages.inc({ kind: 'telemetry', outcome: 'dropped' }, count)
         log.warn(

@@ -281,7 +281,7 @@ async function openEverything(
     admission,
     turns: createReadingTurns({ perTurn: CONNECTIONS_READ_PER_TURN }),
     onConnect: engine.handle,
-    onAbandoned: engine.takeAbandoned,
+    onPublish: engine.takePublication,
     onRequest: http.onRequest,
     log,
     metrics,

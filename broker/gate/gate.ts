@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Admission } from './admission.js'
 import { PartialPacket, readFrame } from './framing.js'
+import { KeepAlive } from './keep-alive.js'
 import {
   encodeAck,
   encodeConnectForEngine,
@@ -53,9 +54,14 @@ export interface GateOptions {
   turns: ReadingTurns
   /** A CONNECT passed every check; the engine is to take the gate over. */
   onConnect: (gate: Gate) => void
+  /**
+   * A checked publication of QoS 0 or 1 goes to the handlers; the handshake of QoS 2 is the engine's. Resolves when it may
+   * be acknowledged; rejects when it must not be, and the connection ends.
+   */
+  onPublish: (gate: Gate, packet: PublishPacket) => Promise<void>
   onViolation: (gate: Gate, violation: ProtocolViolation) => void
-  /** A checked publication that the engine will not see any more, because the connection ends before it could. */
-  onAbandoned: (gate: Gate, packet: PublishPacket) => void
+  /** Nothing came for one and a half times Keep Alive. */
+  onSilence: () => void
   /** Telemetry that waited when its connection ended, unacknowledged, while too much of others' did as well. */
   onDropped: (gate: Gate, count: number) => void
   /** PUBACK, or PUBREC of QoS 2, goes to the wire: how long after its PUBLISH was read, in milliseconds. */
@@ -102,10 +108,13 @@ export class Gate extends Duplex {
   #partial = new PartialPacket()
   #outbound: Outbound | null = null
   #waiting: WaitingTelemetry
+  #keepAlive: KeepAlive | null = null
   #treatment: Treatment | null = null
   #isEngineFull = false
-  /** Publications that the engine has handed to the handlers and that are not stored yet. */
+  /** Publications that are with the handlers. */
   #taking = 0
+  /** Answers of this moment, which go out together. */
+  #answers: Buffer[] = []
   /** The client does not read what the gate itself answered. */
   #isWireFull = false
   #isReadScheduled = false
@@ -127,9 +136,9 @@ export class Gate extends Duplex {
       rate: options.limits.telemetryRate,
       burst: options.limits.telemetryBurst,
       admission: options.admission,
-      mayRelease: () => !this.#isEngineFull,
+      mayRelease: () => this.#taking < TAKING_MAX,
       onRelease: (packets) => {
-        this.#pushAll(packets)
+        for (const packet of packets) this.#handOn(packet)
         this.#paceWire()
       },
     })
@@ -164,7 +173,7 @@ export class Gate extends Duplex {
     if (packetId > 0) this.#outbound?.publishReasons.set(packetId, reason)
   }
 
-  /** A publication goes to the handlers. Those that come one by one the engine takes without end, however slow the store is. */
+  /** A publication goes to the handlers; however slow the store is, only so many of a connection do. */
   beginTaking(): void {
     if (++this.#taking === TAKING_MAX) this.#paceWire()
   }
@@ -172,6 +181,7 @@ export class Gate extends Duplex {
   /** It is stored, or refused. */
   endTaking(): void {
     if (this.#taking-- !== TAKING_MAX) return
+    this.#waiting.releaseLater()
     if (this.#partial.length > 0) this.#readOnLater()
     this.#paceWire()
   }
@@ -234,6 +244,7 @@ export class Gate extends Duplex {
           this.#acceptConnect(readConnect(bytes, frame))
           break
         }
+        this.#keepAlive?.heard()
         const { version } = this.connect
         const packet = readPacket(bytes, frame, version)
         const checked = this.#accept(packet)
@@ -355,10 +366,49 @@ export class Gate extends Duplex {
     }
     const isPaced = (this.#treatment ?? this.#options).isPaced(topicName)
     outbound.expectAnswer(packetId, qos, isPaced)
-    if (this.#state === 'leaving' || !isPaced) return true
-    if (this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)) return true
-    this.#waiting.add(encodeForEngine(packet))
+    const mayGoOn =
+      this.#state === 'leaving' || !isPaced || this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)
+    if (!mayGoOn) this.#waiting.add(packet)
+    else if (qos === 2) return true
+    else this.#handOn(packet)
     return false
+  }
+
+  #handOn(packet: PublishPacket): void {
+    if (packet.qos === 2) return this.#pushAll([encodeForEngine(packet)])
+    this.beginTaking()
+    this.#options.onPublish(this, packet).then(
+      () => {
+        if (packet.qos === 1) this.#answer(packet.packetId)
+        this.endTaking()
+      },
+      () => {
+        this.endTaking()
+        this.destroy()
+      },
+    )
+  }
+
+  /** PUBACK. What the store took in one go is answered in one go. */
+  #answer(packetId: number): void {
+    if (this.#state === 'closed') return
+    const packet = (this.#outbound as Outbound).acknowledge(packetId)
+    if (packet.length > (this.connect as ConnectPacket).maximumPacketSize) return
+    if (this.#answers.push(packet) > 1) return
+    process.nextTick(() => {
+      this.#writeAnswers()
+      if (this.#state === 'closing') this.#closeIfAnswered()
+      else this.#tellToLeaveWhenIdle()
+    })
+  }
+
+  #writeAnswers(): void {
+    if (this.#answers.length === 0) return
+    const bytes = this.#answers.length === 1 ? (this.#answers[0] as Buffer) : Buffer.concat(this.#answers)
+    this.#answers = []
+    if (this.#toWire(bytes)) return
+    this.#isWireFull = true
+    this.#paceWire()
   }
 
   #pushAll(packets: Buffer[]): void {
@@ -423,6 +473,10 @@ export class Gate extends Duplex {
     this.#state = 'open'
     if (this.#connectTimer) clearTimeout(this.#connectTimer)
     this.#connectTimer = null
+    this.#keepAlive = new KeepAlive((this.connect as ConnectPacket).keepAlive, {
+      isHeldBack: () => !this.#mayRead() || this.#isReadScheduled || this.#waiting.length > 0,
+      onSilence: () => this.#endSilent(),
+    })
     // What the client sent behind its CONNECT waited for the CONNACK.
     this.#readPartial()
     if (this.#isWireGone || this.#hasWireEnded) this.#closeAfterRest()
@@ -433,6 +487,13 @@ export class Gate extends Duplex {
 
   #connectCameTooLate(): void {
     this.#options.onViolation(this, new ProtocolViolation('limit', 'no CONNECT in time'))
+    this.destroy()
+  }
+
+  #endSilent(): void {
+    if (this.#state === 'closing') return // it has its own limit
+    this.#options.onSilence()
+    this.setCloseReason({ code: REASON.keepAliveTimeout })
     this.destroy()
   }
 
@@ -516,13 +577,19 @@ export class Gate extends Duplex {
   }
 
   #handOverUnseen(): void {
-    const unread = (this.read() as Buffer | null) ?? Buffer.alloc(0)
-    const unseen = Buffer.concat([unread, ...this.#waiting.takeAll()])
+    const waiting = this.#waiting.takeAll()
     if (this.#waiting.length > 0) this.#options.onDropped(this, this.#waiting.length)
     this.#waiting.clear()
+    for (const packet of [...this.#readUnseen(), ...waiting])
+      this.#options.onPublish(this, packet).catch(() => {})
+  }
+
+  /** Publications of QoS 2 that the engine has not read. */
+  *#readUnseen(): Iterable<PublishPacket> {
+    const unseen = (this.read() as Buffer | null) ?? Buffer.alloc(0)
     for (let frame = readFrame(unseen, 0, Infinity); frame; frame = readFrame(unseen, frame.end, Infinity)) {
       const packet = frame.type === TYPE.publish && readPacket(unseen, frame, 4)
-      if (packet && packet.is === 'publish') this.#options.onAbandoned(this, packet)
+      if (packet && packet.is === 'publish') yield packet
     }
   }
 
@@ -531,7 +598,9 @@ export class Gate extends Duplex {
     for (const timer of [this.#connectTimer, this.#endTimer, this.#idleTimer]) {
       if (timer) clearTimeout(timer)
     }
+    this.#keepAlive?.stop()
     this.#waiting.clear()
+    this.#writeAnswers()
     if (!this.#isWireGone) {
       if (!this.#isSilent) this.#sayGoodbye()
       this.#endWire()

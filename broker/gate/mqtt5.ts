@@ -10,7 +10,10 @@ import { REASON, RETURN_CODE } from './reason.js'
 
 // ---- client → engine ----
 
-/** The CONNECT the engine sees: 3.1.1, clean, no will, and an identifier that no other connection has. */
+/**
+ * The CONNECT the engine sees: 3.1.1, clean, no will, and an identifier that no other connection has. No Keep Alive
+ * either: the engine does not see every packet, so the gate keeps it.
+ */
 export function encodeConnectForEngine(connect: ConnectPacket, sessionId: string): Buffer {
   const { username, password } = connect
   const flags =
@@ -19,7 +22,7 @@ export function encodeConnectForEngine(connect: ConnectPacket, sessionId: string
     TYPE.connect << 4,
     encodeField('MQTT'),
     Buffer.from([4, flags]),
-    encodeUint16(connect.keepAlive),
+    encodeUint16(0),
     encodeField(sessionId),
     username === undefined ? EMPTY : encodeField(username),
     password === undefined || username === undefined ? EMPTY : encodeField(password),

@@ -104,6 +104,11 @@ export class Outbound {
     return this.#unreleased.size
   }
 
+  /** PUBACK of a publication that the engine does not see. */
+  acknowledge(packetId: number): Buffer {
+    return this.#ack('puback', packetId)
+  }
+
   /** A PUBREL came; PUBCOMP tells a 5.0 client when it was for nothing, section 3.7.2.1. */
   release(packetId: number): void {
     this.#expectPubcomp(packetId, this.#unreleased.delete(packetId) ? 'known' : 'unknown')

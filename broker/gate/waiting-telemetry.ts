@@ -1,16 +1,17 @@
 import type { Admission } from './admission.js'
 import { Pacer } from './pacer.js'
+import type { PublishPacket } from './packets.js'
 
 /**
- * Telemetry of one connection that came faster than it may, or than the broker can take from all: whole packets
- * in 3.1.1, oldest first. What an SOS of the same client overtakes.
+ * Telemetry of one connection that came faster than it may, or than the broker can take from all: oldest
+ * first. What an SOS of the same client overtakes.
  */
 export class WaitingTelemetry {
   #pacer: Pacer
   #admission: Admission
   #mayRelease: () => boolean
-  #onRelease: (packets: Buffer[]) => void
-  #packets: Buffer[] = []
+  #onRelease: (packets: PublishPacket[]) => void
+  #packets: PublishPacket[] = []
   #bytes = 0
   #timer: NodeJS.Timeout | null = null
   /** The connection ends: its rate no longer matters. */
@@ -22,9 +23,9 @@ export class WaitingTelemetry {
     rate: number
     burst: number
     admission: Admission
-    /** False while the engine is full: releaseLater() is called when it has room. */
+    /** False while enough of this connection is under way: releaseLater() is called when there is room. */
     mayRelease: () => boolean
-    onRelease: (packets: Buffer[]) => void
+    onRelease: (packets: PublishPacket[]) => void
   }) {
     this.#pacer = new Pacer(options.rate, options.burst)
     this.#admission = options.admission
@@ -49,9 +50,10 @@ export class WaitingTelemetry {
     return true
   }
 
-  add(packet: Buffer): void {
-    this.#packets.push(packet)
-    this.#count(packet.length + PACKET_OVERHEAD_BYTES)
+  add(packet: PublishPacket): void {
+    // A view of the payload would keep the whole block from the socket.
+    this.#packets.push({ ...packet, payload: Buffer.from(packet.payload) })
+    this.#count(bytesOf(packet))
     this.releaseLater()
   }
 
@@ -73,7 +75,7 @@ export class WaitingTelemetry {
   }
 
   /** All that waits, for a connection that is gone at once. Nothing when too much of others' is gone as well. */
-  takeAll(): Buffer[] {
+  takeAll(): PublishPacket[] {
     if (!this.#admission.hasRoomFor(this.#packets.length)) return []
     const all = this.#packets
     for (let n = 0; n < all.length; n++) this.#admission.take()
@@ -101,15 +103,15 @@ export class WaitingTelemetry {
 
   #releaseSome(): void {
     this.#timer = null
-    const released: Buffer[] = []
+    const released: PublishPacket[] = []
     while (
       released.length < Math.min(this.#packets.length, RELEASED_AT_ONCE_MAX) &&
       this.#admission.hasRoom &&
       (this.#isHurried || this.#pacer.take())
     ) {
       this.#admission.take()
-      const packet = this.#packets[released.length] as Buffer
-      this.#count(-packet.length - PACKET_OVERHEAD_BYTES)
+      const packet = this.#packets[released.length] as PublishPacket
+      this.#count(-bytesOf(packet))
       released.push(packet)
     }
     this.#packets.splice(0, released.length)
@@ -118,7 +120,11 @@ export class WaitingTelemetry {
   }
 }
 
+function bytesOf({ topicName, payload }: PublishPacket): number {
+  return topicName.length + payload.length + PACKET_OVERHEAD_BYTES
+}
+
 /** What the smallest packet costs in memory besides its bytes. */
-const PACKET_OVERHEAD_BYTES = 128
+const PACKET_OVERHEAD_BYTES = 256
 /** Others wait for room too. */
 const RELEASED_AT_ONCE_MAX = 16

@@ -2,6 +2,7 @@ import t from 'tap'
 import { startBroker } from '../support/broker.js'
 import { logIn } from '../support/raw-client.js'
 import { connectPhone } from '../support/phone.js'
+import { publishPacket, sosPayload } from '../support/publishing.js'
 
 const broker = await startBroker(t)
 const { mqtt } = broker.ports
@@ -42,3 +43,29 @@ t.test('contract 3: PINGREQ alone keeps a session alive', { buffered: true }, as
   pinging.sendPacket({ cmd: 'pingreq' })
   t.equal((await pinging.next()).cmd, 'pingresp', 'it is still there when the silent one is gone')
 })
+
+t.test(
+  'publications alone keep a session alive, and so does what waits for its pace',
+  { buffered: true },
+  async (t) => {
+    const options = { protocolVersion: 5, keepalive: 3 } as const
+    const sending = await logIn(t, mqtt, broker.credentials('sending'), options)
+    const flooding = await logIn(t, mqtt, broker.credentials('flooding'), options)
+    const silent = await connectPhone(t, mqtt, broker.credentials('mute'), { version: 5, keepalive: 3 })
+    // At 20 a second the last of these is taken when the silent one is long gone.
+    for (let n = 1; n <= 250; n++) flooding.sendPacket(publishPacket('tel/data', '{}', n))
+    let isSilentClosed = false
+    const closed = silent.closed().then(() => (isSilentClosed = true))
+    // oxlint-disable-next-line no-unmodified-loop-condition -- the line above ends it
+    for (let n = 1; !isSilentClosed; n = (n % 100) + 1) {
+      sending.sendPacket(publishPacket('sos/alerts', sosPayload(1), n))
+      await sending.take('puback')
+    }
+    await closed
+    sending.sendPacket({ cmd: 'pingreq' })
+    t.equal((await sending.next()).cmd, 'pingresp', 'publications of QoS 1')
+    let acknowledged = 0
+    while (acknowledged < 250) acknowledged = (await flooding.nextOf('puback')).messageId ?? 0
+    t.equal(acknowledged, 250, 'telemetry that waited')
+  },
+)

@@ -34,6 +34,12 @@ async function main(seed: number, cases: number): Promise<InProcessResult> {
     seed: seed + 1_000_000,
     cases: cases / 10,
   })
+  const heapUsed = async () => {
+    await gates.stored() // a publication may outlive its connection
+    await new Promise((resolve) => setImmediate(resolve)) // what closed last lets go
+    globalThis.gc?.()
+    return process.memoryUsage().heapUsed
+  }
   const heapBefore = await heapUsed()
   const tally = await runConnections(gates.open, user, { ...options, cases: cases - warmUp.cases })
   const heapMore = (await heapUsed()) - heapBefore
@@ -47,12 +53,6 @@ async function main(seed: number, cases: number): Promise<InProcessResult> {
     nonsense: [...warmUp.nonsense, ...tally.nonsense],
     ...result,
   }
-}
-
-async function heapUsed(): Promise<number> {
-  await new Promise((resolve) => setImmediate(resolve)) // what closed last lets go
-  globalThis.gc?.()
-  return process.memoryUsage().heapUsed
 }
 
 Error.stackTraceLimit = 0 // a third of the work would be stack traces that nobody reads

@@ -25,6 +25,8 @@ export interface InProcessGates {
   /** Gates that are not closed yet, and sessions that the engine still knows. */
   openGates(): number
   sessions(): number
+  /** Resolves when everything that was handed to the store before is on the disk. */
+  stored(): Promise<unknown>
   stop(): Promise<void>
 }
 
@@ -107,7 +109,8 @@ export async function createInProcessGates(
         admission,
         turns,
         onConnect: (gate) => engine.handle(gate),
-        onAbandoned: engine.takeAbandoned,
+        onPublish: engine.takePublication,
+        onSilence() {},
         onDropped() {},
         onAcknowledged() {},
         onViolation: () => {},
@@ -117,6 +120,11 @@ export async function createInProcessGates(
     },
     openGates: () => openGates,
     sessions: () => sessions.count,
+    stored() {
+      const now = clock.now().toISOString()
+      const record = { appId, userId: 'nobody', externalUserId: 'nobody', occurredAt: now, receivedAt: now }
+      return Promise.all([store.probe(appId), store.telemetry.append({ ...record, fields: {} })])
+    },
     async stop() {
       await engine.stop(0)
       await store.stop()
