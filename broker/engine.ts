@@ -19,10 +19,10 @@ import type { Reason } from './gate/mqtt5.js'
 import { REASON, RETURN_CODE } from './gate/reason.js'
 import { judgeConnect } from './judge-connect.js'
 import { createSessionKeeper } from './keep-session.js'
+import { createPendingWork } from './pending-work.js'
 import type { GatewaySession, Session, Sessions } from './sessions.js'
 import { createPublishTaker } from './take-publish.js'
 import type { Publication } from './take-publish.js'
-import { createUnderWay } from './under-way.js'
 import { leaveInWaves } from './waves.js'
 
 export interface EngineOptions {
@@ -57,7 +57,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const sessionsOf = new WeakMap<Gate, Session>()
   const gatewaySessionsOf = new WeakMap<Gate, GatewaySession>()
   const keep = createSessionKeeper({ countAll: () => sessions.count + gateways.sessions.count, log, metrics })
-  const underWay = createUnderWay()
+  const pending = createPendingWork()
   /** Told to go for good; they may take seconds to be gone. */
   const ending = new WeakSet<Gate>()
   let isStopping = false
@@ -102,19 +102,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const gate = client && gates.get(client)
       if (!gate) return done(new Error('no session'))
       const { messageId = 0, topic, retain, payload } = packet
-      gate.beginTaking()
-      const taking = take(gate, {
+      const publication = {
         packetId: messageId,
         topicName: topic,
         isRetained: retain,
         payload: toBuffer(payload),
-      })
+      }
+      const end = gate.beginTaking(publication)
+      const taking = take(gate, publication)
       taking
         .then(
           () => done(),
           (error: Error) => done(error),
         )
-        .finally(() => gate.endTaking())
+        .finally(end)
     },
     authorizeSubscribe: (client, subscription, done) => {
       const session = sessionOf(client)
@@ -152,7 +153,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   async function take(gate: Gate, publication: Publication): Promise<void> {
-    underWay.begin()
+    pending.begin()
     try {
       const session = sessionsOf.get(gate)
       if (session) return await takePublish(session, publication)
@@ -160,7 +161,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       if (gateway) return await gateways.take(gateway, publication)
       throw new Error('no session')
     } finally {
-      underWay.end()
+      pending.end()
     }
   }
 
@@ -256,7 +257,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         for (const { gate } of wave) gate.closeWith({ code: REASON.serverShuttingDown })
       })
       await Promise.all(closed)
-      await underWay.whenNone()
+      await pending.whenNone()
       await new Promise<void>((resolve) => aedes.close(() => resolve()))
     },
   }

@@ -11,6 +11,7 @@ import type { Metrics } from '../ops/metrics.js'
 import type { Port } from './config.js'
 import type { Admission } from './gate/admission.js'
 import type { ReadingTurns } from './gate/reading-turns.js'
+import type { UnderWay } from './gate/taking.js'
 import type { Door, Upgrade } from './door/door.js'
 import { Gate } from './gate/gate.js'
 import type { GateLimits, GateOptions, Transport } from './gate/gate.js'
@@ -28,6 +29,7 @@ export interface ListenersOptions {
   isPaced: (topicName: string) => boolean
   admission: Admission
   turns: ReadingTurns
+  underWay: UnderWay
   /** A connection whose CONNECT passed the gate. */
   onConnect: (gate: Gate) => void
   /** See GateOptions. */
@@ -59,6 +61,7 @@ export function createListeners(options: ListenersOptions) {
       isPaced: options.isPaced,
       admission: options.admission,
       turns: options.turns,
+      underWay: options.underWay,
       onConnect(gate) {
         visit.passed()
         metrics.connections.dec({ transport, version: versionOf(null) })

@@ -41,6 +41,7 @@ import { gatewayEndpoint } from './gateway-endpoint.js'
 import { createGatewayPart } from './gateway-part.js'
 import { createAdmission } from './gate/admission.js'
 import { createReadingTurns } from './gate/reading-turns.js'
+import { createUnderWay } from './gate/taking.js'
 import { createEnginePersistence } from './engine-persistence.js'
 import { readHealth } from './health.js'
 import { createListeners, listen } from './listeners.js'
@@ -152,6 +153,7 @@ async function openEverything(
   const admin = createAdminServer({ metrics, health })
   closers.push(() => closeServer(admin))
   const admission = createAdmission({ perTurn: TELEMETRY_PER_TURN, underWayMax: TELEMETRY_UNDER_WAY_MAX })
+  const underWay = createUnderWay()
   const takeTelemetry = createTelemetryHandler({ telemetry: path.telemetry, learnAlias, clock })
   const handlers = {
     sos: createSosIntake({
@@ -280,6 +282,7 @@ async function openEverything(
     isPaced: mayWait,
     admission,
     turns: createReadingTurns({ perTurn: CONNECTIONS_READ_PER_TURN }),
+    underWay,
     onConnect: engine.handle,
     onPublish: engine.takePublication,
     onRequest: http.onRequest,
@@ -309,6 +312,7 @@ async function openEverything(
     isDurable: async () => (await store.durability()).isDurable,
     loopLagMs: door.lagMs,
     telemetryLoad: () => admission.load,
+    sosUnderWay: () => underWay.count,
     certificateExpiresAt: () => expiresAt(certificateWatch.current().cert),
   }
   watchState(metrics.registry, state)

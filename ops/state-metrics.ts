@@ -15,6 +15,8 @@ export interface BrokerState {
   loopLagMs: () => number
   /** Telemetry that the broker holds back, and that waits for the store. */
   telemetryLoad: () => { waitingBytes: number; underWay: number }
+  /** SOS from the gate until each is stored or refused. */
+  sosUnderWay: () => number
   /** End of the TLS certificate that new handshakes get. */
   certificateExpiresAt: () => Date
 }
@@ -66,6 +68,9 @@ export function watchState(registry: Registry, state: BrokerState): void {
   )
   gauge('telemetry_under_way', 'Telemetry messages that wait for the store', [], (gauge) =>
     gauge.set(state.telemetryLoad().underWay),
+  )
+  gauge('sos_under_way', 'SOS that were read from phones and gateways and are not stored yet', [], (gauge) =>
+    gauge.set(state.sosUnderWay()),
   )
   gauge(
     'certificate_expires_timestamp_seconds',

@@ -29,7 +29,7 @@ export async function startTarget(env: NodeJS.ProcessEnv = {}): Promise<Target> 
         protocolVersion: version,
         clean: true,
         clientId: 'attack',
-        keepalive: 30,
+        keepalive: 600, // whoever waits for its turn here does not ping
         username,
         password: Buffer.from(password),
       })

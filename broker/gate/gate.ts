@@ -15,6 +15,8 @@ import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
 import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
 import type { ReadingTurns } from './reading-turns.js'
 import { ProtocolViolation, REASON } from './reason.js'
+import { Taking } from './taking.js'
+import type { UnderWay } from './taking.js'
 import { WaitingTelemetry } from './waiting-telemetry.js'
 
 export type Transport = 'tcp' | 'tls' | 'ws' | 'wss'
@@ -52,6 +54,8 @@ export interface GateOptions {
   admission: Admission
   /** Whose bytes are read when. */
   turns: ReadingTurns
+  /** What all connections have at the handlers besides. */
+  underWay: UnderWay
   /** A CONNECT passed every check; the engine is to take the gate over. */
   onConnect: (gate: Gate) => void
   /**
@@ -112,7 +116,7 @@ export class Gate extends Duplex {
   #treatment: Treatment | null = null
   #isEngineFull = false
   /** Publications that are with the handlers. */
-  #taking = 0
+  #taking: Taking
   /** Answers of this moment, which go out together. */
   #answers: Buffer[] = []
   /** The client does not read what the gate itself answered. */
@@ -132,13 +136,15 @@ export class Gate extends Duplex {
     this.#wire = options.wire
     this.origin = options.origin
     this.sessionId = options.sessionId
+    this.#taking = new Taking(options.underWay)
     this.#waiting = new WaitingTelemetry({
       rate: options.limits.telemetryRate,
       burst: options.limits.telemetryBurst,
       admission: options.admission,
-      mayRelease: () => this.#taking < TAKING_MAX,
+      mayRelease: () => this.#taking.mayTake(),
       onRelease: (packets) => {
-        for (const packet of packets) this.#handOn(packet)
+        for (const packet of packets) this.#handOn(packet, true)
+        this.#readRest()
         this.#paceWire()
       },
     })
@@ -173,17 +179,22 @@ export class Gate extends Duplex {
     if (packetId > 0) this.#outbound?.publishReasons.set(packetId, reason)
   }
 
-  /** A publication goes to the handlers; however slow the store is, only so many of a connection do. */
-  beginTaking(): void {
-    if (++this.#taking === TAKING_MAX) this.#paceWire()
+  /** A publication goes to the handlers; what is returned is to be called when it is stored, or refused. */
+  beginTaking({ topicName, payload }: Pick<PublishPacket, 'topicName' | 'payload'>): () => void {
+    const isPaced = this.#isPaced(topicName)
+    this.#taking.begin(payload.length, isPaced)
+    return () => this.#endTaking(payload.length, isPaced)
   }
 
-  /** It is stored, or refused. */
-  endTaking(): void {
-    if (this.#taking-- !== TAKING_MAX) return
+  #endTaking(bytes: number, isPaced: boolean): void {
+    if (!this.#taking.end(bytes, isPaced)) return
     this.#waiting.releaseLater()
-    if (this.#partial.length > 0) this.#readOnLater()
+    this.#readRest()
     this.#paceWire()
+  }
+
+  #isPaced(topicName: string): boolean {
+    return (this.#treatment ?? this.#options).isPaced(topicName)
   }
 
   /** What a 5.0 client reads in the SUBACK for this filter. */
@@ -202,6 +213,7 @@ export class Gate extends Duplex {
     if (this.#state !== 'open') return void (this.#state === 'connecting' && this.destroy())
     this.#state = 'leaving'
     this.#waiting.hurry()
+    this.#readRest()
     this.#endTimer = setTimeout(() => this.#tellToLeave(), LEAVE_ANSWER_LIMIT_MS)
     this.#tellToLeaveWhenIdle()
   }
@@ -268,7 +280,14 @@ export class Gate extends Duplex {
     if (this.#state === 'awaiting-connect') return true
     const isOpen = this.#state === 'open' || this.#state === 'leaving'
     if (!isOpen || this.#isLastRead) return isOpen
-    return !this.#outbound?.isSettlingFilters && this.#taking < TAKING_MAX
+    // Each that waits costs more than its bytes, and a block from the wire holds thousands.
+    const isHeld = this.#state === 'open' && this.#waiting.isFull
+    return !isHeld && !this.#outbound?.isSettlingFilters && this.#taking.mayTake()
+  }
+
+  /** What was read of the wire and had no room until now. */
+  #readRest(): void {
+    if (this.#partial.length > 0 && this.#mayRead()) this.#readOnLater()
   }
 
   #readOnLater(): void {
@@ -364,26 +383,27 @@ export class Gate extends Duplex {
         REASON.receiveMaximumExceeded,
       )
     }
-    const isPaced = (this.#treatment ?? this.#options).isPaced(topicName)
+    const isPaced = this.#isPaced(topicName)
     outbound.expectAnswer(packetId, qos, isPaced)
     const mayGoOn =
       this.#state === 'leaving' || !isPaced || this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)
     if (!mayGoOn) this.#waiting.add(packet)
     else if (qos === 2) return true
-    else this.#handOn(packet)
+    else this.#handOn(packet, isPaced)
     return false
   }
 
-  #handOn(packet: PublishPacket): void {
+  #handOn(packet: PublishPacket, isPaced: boolean): void {
     if (packet.qos === 2) return this.#pushAll([encodeForEngine(packet)])
-    this.beginTaking()
+    const bytes = packet.payload.length
+    this.#taking.begin(bytes, isPaced)
     this.#options.onPublish(this, packet).then(
       () => {
         if (packet.qos === 1) this.#answer(packet.packetId)
-        this.endTaking()
+        this.#endTaking(bytes, isPaced)
       },
       () => {
-        this.endTaking()
+        this.#endTaking(bytes, isPaced)
         this.destroy()
       },
     )
@@ -421,7 +441,7 @@ export class Gate extends Duplex {
   #paceWire(): void {
     if (this.#isWireGone || this.#state === 'closed') return
     const isBusy = this.#isEngineFull || this.#isWireFull || this.#isReadScheduled
-    if (this.#mayRead() && !isBusy && !this.#waiting.isFull) this.#wire.resume()
+    if (!isBusy && this.#mayRead()) this.#wire.resume()
     else this.#wire.pause()
   }
 
@@ -459,8 +479,10 @@ export class Gate extends Duplex {
     if (outbound.cannotConnect) this.destroy()
     else if (this.#state === 'connecting' && outbound.isConnected) this.#open()
     else if (this.#state === 'closing') this.#closeIfAnswered()
-    else if (this.#partial.length > 0 && this.#mayRead()) this.#readOnLater()
-    else this.#paceWire()
+    else {
+      this.#readRest()
+      this.#paceWire()
+    }
     this.#tellToLeaveWhenIdle()
   }
 
@@ -632,8 +654,6 @@ export class Gate extends Duplex {
 const AT_ONCE_BYTES_MAX = 4_096
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
 const PACKETS_PER_TURN = 32
-/** Of one connection at the store. A phone has a handful; beyond that its bytes stay in the kernel until some are stored. */
-const TAKING_MAX = 64
 /** A store that needs longer than this for an answer has failed; a stop of the broker must end within 10 s. */
 const ANSWER_LIMIT_MS = 5_000
 /** How long a client that has to go gets the answers to what it sent, before it is told. */

@@ -7,6 +7,7 @@ import { createEnginePersistence } from '../../broker/engine-persistence.js'
 import { createEngine } from '../../broker/engine.js'
 import { createAdmission } from '../../broker/gate/admission.js'
 import { createReadingTurns } from '../../broker/gate/reading-turns.js'
+import { createUnderWay } from '../../broker/gate/taking.js'
 import { Gate } from '../../broker/gate/gate.js'
 import { createGatewayPart } from '../../broker/gateway-part.js'
 import { createGatewaySessions, createSessions } from '../../broker/sessions.js'
@@ -88,6 +89,7 @@ export async function createInProcessGates(
   })
   const admission = createAdmission({ perTurn: 1_000, underWayMax: 1_000_000 })
   const turns = createReadingTurns({ perTurn: 1_000 })
+  const underWay = createUnderWay()
   let count = 0
   let openGates = 0
   return {
@@ -108,6 +110,7 @@ export async function createInProcessGates(
         isPaced: mayWait,
         admission,
         turns,
+        underWay,
         onConnect: (gate) => engine.handle(gate),
         onPublish: engine.takePublication,
         onSilence() {},

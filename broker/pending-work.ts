@@ -1,5 +1,5 @@
 /** Counts work that an end has to wait for. */
-export function createUnderWay() {
+export function createPendingWork() {
   let count = 0
   let waiting: (() => void)[] = []
   return {
@@ -12,7 +12,7 @@ export function createUnderWay() {
       for (const go of waiting) go()
       waiting = []
     },
-    /** Resolves as soon as nothing is under way. */
+    /** Resolves as soon as nothing is pending. */
     whenNone(): Promise<void> {
       return count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))
     },
