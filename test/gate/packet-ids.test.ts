@@ -6,7 +6,10 @@ import { connectRaw, logIn } from '../support/raw-client.js'
 import type { RawClient } from '../support/raw-client.js'
 import { sosReport } from '../support/reports.js'
 
-const broker = await startBroker(t, { env: { LOG_LEVEL: 'debug' } })
+// What comes too fast would be read slowly, the 1,001st QoS 2 handshake too.
+const broker = await startBroker(t, {
+  env: { LOG_LEVEL: 'debug', TELEMETRY_RATE: '100000', TELEMETRY_BURST: '100000' },
+})
 const user = broker.credentials('u')
 const none = properties()
 const publish = (first: number, id: number, topic = 'sos/alerts') =>
