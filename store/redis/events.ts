@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Log } from '../../ops/log.js'
 import { createLatestSet } from '../latest-set.js'
-import type { EventLog, LifecycleEvent } from '../store.js'
+import type { EventLog, LifecycleEvent, LoggedEvent } from '../store.js'
 import type { Commands } from './connection.js'
 import { findEnds, followStreams, RETRY_MS } from './follow-streams.js'
 import type { Entry, Start, StreamEntries } from './follow-streams.js'
@@ -25,6 +25,21 @@ export function createRedisEvents(options: {
   /** Ids of the newest events: after trouble the log is read again from a little before. */
   const handed = createLatestSet<string>(HANDED_MAX)
 
+  /** Said once for each: the same part of the log is read by many, again and again. */
+  const reported = createLatestSet<string>(REPORTED_MAX)
+
+  function readEvent([id, fields]: Entry): LifecycleEvent | null {
+    try {
+      const event = JSON.parse(fields[1] as string) as LifecycleEvent | null
+      if (typeof event?.eventId === 'string') return event
+    } catch {
+      // as below
+    }
+    if (!reported.has(id)) log.error({ id }, 'an entry of the event log is no event; passed over')
+    reported.add(id)
+    return null
+  }
+
   async function readBlocking(places: Map<string, string>): Promise<StreamEntries> {
     const ids = [...places.values()]
     return (
@@ -40,7 +55,7 @@ export function createRedisEvents(options: {
 
   function hand(entries: Entry[], onEvent: (event: LifecycleEvent) => void): void {
     for (const entry of entries) {
-      const event = readEvent(entry, log)
+      const event = readEvent(entry)
       if (!event || handed.has(event.eventId)) continue
       handed.add(event.eventId)
       onEvent(event)
@@ -104,18 +119,28 @@ export function createRedisEvents(options: {
     },
     async readLatest(appId, limit) {
       const entries = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', limit)
-      return entries.toReversed().flatMap((entry) => readEvent(entry, log) ?? [])
+      return entries.toReversed().flatMap((entry) => readEvent(entry) ?? [])
     },
     async readEnd(appId) {
       const [last] = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', 1)
       return last?.[0] ?? '0'
     },
     async readAfter(appId, after, limit) {
-      const entries = await redis.xrange(keys.events(appId), `(${after}`, '+', 'COUNT', limit)
-      return entries.flatMap((entry) => {
-        const event = readEvent(entry, log)
-        return event ? { logId: entry[0], event } : []
-      })
+      const found: LoggedEvent[] = []
+      // Whoever gets none takes it for the end and asks from the same place again: entries that cannot be read are
+      // passed over here, however many there are.
+      for (let place = after; found.length < limit;) {
+        const missing = limit - found.length
+        const count = place === after ? missing : Math.max(missing, PASS_OVER_MIN)
+        const entries = await redis.xrange(keys.events(appId), `(${place}`, '+', 'COUNT', count)
+        for (const entry of entries) {
+          const event = readEvent(entry)
+          if (event) found.push({ logId: entry[0], event })
+        }
+        place = entries.at(-1)?.[0] ?? place
+        if (entries.length < count) break
+      }
+      return found.slice(0, limit)
     },
   }
   return {
@@ -128,16 +153,10 @@ export function createRedisEvents(options: {
   }
 }
 
-function readEvent([id, fields]: Entry, log: Log): LifecycleEvent | null {
-  try {
-    return JSON.parse(fields[1] as string) as LifecycleEvent
-  } catch {
-    log.error({ id }, 'an entry of the event log is no JSON; passed over')
-    return null
-  }
-}
-
 const READ_MAX = 500
+/** Entries that are looked at in one go once some could not be read. */
+const PASS_OVER_MIN = 100
+const REPORTED_MAX = 10_000
 // How soon a new app is noticed. Far below the command timeout, which would take a quiet log for a dead one.
 const BLOCK_MS = 1_000
 /** A phone does not notice; a hundred apps cost a cluster 2,000 small reads a second. */
