@@ -9,6 +9,8 @@ export interface Item {
   /** Null when it is to be read again: only what is next is kept in memory. */
   event: LifecycleEvent | null
   isDone: boolean
+  /** It was in a log that is lost: its id says nothing about a place in the log that is there now. */
+  isLost?: boolean
 }
 
 /** The events of one incident that are still to be delivered, one after the other. */
@@ -80,6 +82,12 @@ export function createLanes(start: string) {
       lane.heldSince = since
       lane.items.push({ ...item, event: null })
     },
+    /** The log is another one, read from `start`. What is in memory of the one before is still delivered. */
+    restart(start: string): void {
+      for (const { items } of lanes.values()) for (const item of items) item.isLost = true
+      ahead.length = 0
+      position = start
+    },
     hold(lane: Lane, since: string): void {
       lane.heldSince ??= since
       settle()
@@ -96,9 +104,11 @@ export function createLanes(start: string) {
     /** From where a restart goes on. */
     snapshot(): Pick<WebhookState, 'position' | 'held'> {
       const held: WebhookState['held'] = {}
-      for (const { incidentId, heldSince, items } of lanes.values())
-        if (heldSince !== null && items[0])
-          held[incidentId] = { after: placeBefore(items[0].logId), since: heldSince }
+      for (const { incidentId, heldSince, items } of lanes.values()) {
+        const first = items.find(({ isLost }) => !isLost)
+        if (heldSince !== null && first)
+          held[incidentId] = { after: placeBefore(first.logId), since: heldSince }
+      }
       return { position, held }
     },
   }

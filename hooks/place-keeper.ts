@@ -1,4 +1,5 @@
 import type { Log } from '../ops/log.js'
+import type { Metrics } from '../ops/metrics.js'
 import type { DeadLetter, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 
 /**
@@ -10,11 +11,14 @@ export function createPlaceKeeper(options: {
   holder: string
   store: WebhookStore
   stateNow: () => WebhookState
+  /** Whether the lease is ours after all; asked when the store says that it is not. */
+  regain: () => Promise<boolean>
   /** The lease is another node's, or the store did not take the write: what is in the store holds. */
   onLost: () => void
   log: Log
+  metrics: Pick<Metrics, 'webhookLettersDropped'>
 }) {
-  const { name, holder, store, stateNow, onLost, log } = options
+  const { name, holder, store, stateNow, regain, onLost, log, metrics } = options
   let letters: DeadLetter[] = []
   let isDirty = false
   let isLost = false
@@ -25,15 +29,25 @@ export function createPlaceKeeper(options: {
       isDirty = false
       const dead = letters
       letters = []
-      const isWritten = await store.write(name, holder, stateNow(), dead).catch((error: Error) => {
-        log.warn({ reason: error.message }, 'place of a web hook cannot be written')
-        return false
-      })
-      if (isWritten) continue
+      try {
+        const put = () => store.write(name, holder, stateNow(), dead)
+        const written = (await put()) ?? ((await regain()) ? await put() : null)
+        if (written) {
+          if (written.dropped > 0) tellDropped(written.dropped)
+          continue
+        }
+      } catch (error) {
+        log.warn({ reason: (error as Error).message }, 'place of a web hook cannot be written')
+      }
       isLost = true
       onLost()
     }
     writing = null
+  }
+
+  function tellDropped(count: number): void {
+    metrics.webhookLettersDropped.inc(count)
+    log.error({ count }, 'dead letters of a web hook had to go: it has too many')
   }
 
   return {

@@ -19,6 +19,21 @@ export async function findGap(
   return { after, before: oldest.logId, at: now.toISOString() }
 }
 
+/**
+ * When the log ends before a place that was reached in it, it is not the same log: the store was emptied, or an older
+ * one was put in its place. Null when it is the same, else what may be missing.
+ */
+export async function findLoss(
+  events: EventLog,
+  appId: string,
+  after: string,
+  now: Date,
+): Promise<WebhookGap | null> {
+  if (compareLogIds(await events.readEnd(appId), after) >= 0) return null
+  const [oldest] = await events.readAfter(appId, '0', 1)
+  return { after, before: oldest?.logId ?? '0', at: now.toISOString() }
+}
+
 /** Of plain numbers one can tell that nothing stood in between. */
 function isNext(before: string, id: string): boolean {
   return /^\d+$/.test(before) && /^\d+$/.test(id) && BigInt(before) + 1n === BigInt(id)

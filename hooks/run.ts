@@ -5,6 +5,7 @@ import type { Metrics } from '../ops/metrics.js'
 import { nextRing } from '../store/event-bell.js'
 import type { EventBell } from '../store/event-bell.js'
 import { toEventJson } from '../store/event-json.js'
+import { isDrill } from '../store/drill-user.js'
 import type { EventLog, LifecycleEvent } from '../store/store.js'
 import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
 import type { WebhookGap, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
@@ -12,7 +13,7 @@ import { within } from '../store/within.js'
 import { createLanes } from './lanes.js'
 import type { Item, Lane } from './lanes.js'
 import { createPlaceKeeper } from './place-keeper.js'
-import { findGap, readHeld } from './read-log.js'
+import { findGap, findLoss, readHeld } from './read-log.js'
 import { createSchedule } from './schedule.js'
 import type { Attempt, Send } from './send.js'
 import { signDelivery } from './sign.js'
@@ -25,6 +26,10 @@ export interface RunOptions {
   holder: string
   /** Whether the lease is still ours by this node's own clock. */
   isLeaseHeld: () => boolean
+  /** Asks for the lease once more. */
+  lease: () => Promise<boolean>
+  /** What this node knows of the web hook's place, for a store that has forgotten it. */
+  memory: { state: WebhookState | null }
   events: EventLog
   store: WebhookStore
   send: Send
@@ -55,10 +60,21 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const { name, webhook, holder, isLeaseHeld, events, store, send, delivered, bell, log, metrics } = options
   const { appId } = name
   const known = await store.read(name)
-  const first: WebhookState = known ?? { position: await events.readEnd(appId), held: {}, gaps: [] }
+  const first: WebhookState = known ??
+    options.memory.state ?? { position: await events.readEnd(appId), held: {}, gaps: [] }
   const lanes = createLanes(first.position)
   const [ending, sending] = [new AbortController(), new AbortController()]
-  const place = createPlaceKeeper({ name, holder, store, stateNow, onLost: abandon, log })
+  const place = createPlaceKeeper({
+    name,
+    holder,
+    store,
+    stateNow,
+    // A store that was emptied has forgotten the lease too, which by our clock is still ours.
+    regain: async () => isLeaseHeld() && (await options.lease()),
+    onLost: abandon,
+    log,
+    metrics,
+  })
   const schedule = createSchedule((lane) =>
     deliver(lane).catch((error: Error) => {
       log.debug({ reason: error.message }, 'event log cannot be read for a web hook')
@@ -77,7 +93,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
     const config = webhook()
     if (!config || !isLeaseHeld()) return abandon()
     const event = item.event ?? (await readAgain(item))
-    if (!event || delivered.has(event.eventId)) return finish(lane)
+    // A drill is the broker's own affair: nobody is to be sent out for it.
+    if (!event || isDrill(event) || delivered.has(event.eventId)) return finish(lane)
     const body = JSON.stringify(toEventJson({ logId: item.logId, event }))
     const headers = signDelivery(config.secrets, event.eventId, body, new Date())
     const attempt = await send(config.url, headers, body, sending.signal)
@@ -134,7 +151,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
     void place.save()
   }
 
-  async function readAgain({ logId }: Item): Promise<LifecycleEvent | null> {
+  async function readAgain({ logId, isLost: isGone }: Item): Promise<LifecycleEvent | null> {
+    if (isGone) return null // told when the log was found to be another one
     const after = placeBefore(logId)
     const [logged] = await events.readAfter(appId, after, 1)
     if (logged?.logId === logId) return logged.event
@@ -143,9 +161,13 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 
   function noteGap(gap: WebhookGap): void {
+    addGap(gap)
+    log.error(gap, 'web hook was behind for longer than the event log reaches; events are missed')
+  }
+
+  function addGap(gap: WebhookGap): void {
     gaps = [...gaps, gap].slice(-GAPS_MAX)
     metrics.webhookGaps.inc()
-    log.error(gap, 'web hook was behind for longer than the event log reaches; events are missed')
   }
 
   async function readOn(): Promise<void> {
@@ -163,8 +185,17 @@ export async function startRun(options: RunOptions): Promise<Run> {
       const ring = nextRing(bell, appId, LOOK_MS)
       wakeReader = ring.cancel
       const logged = await events.readAfter(appId, after, BATCH)
-      if (logged.length === 0) await ring.rung
+      const loss = logged.length === 0 ? await findLoss(events, appId, after, new Date()) : null
+      if (logged.length === 0 && !loss) await ring.rung
       ring.cancel()
+      if (loss) {
+        addGap(loss)
+        log.error(loss, 'the event log was lost; the web hook goes on with what is there now')
+        // From its beginning: what was delivered before and is still there is known by its event id, or comes twice.
+        lanes.restart('0')
+        after = '0'
+        await place.save()
+      }
       if (logged.length === 0) continue
       const gap = await findGap(events, appId, after, new Date())
       if (gap) noteGap(gap)
@@ -178,12 +209,14 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 
   function stateNow(): WebhookState {
-    return {
+    const state = {
       ...lanes.snapshot(),
       gaps,
       ...(deliveredAt === undefined ? {} : { deliveredAt }),
       ...(failure === undefined ? {} : { failure }),
     }
+    options.memory.state = state
+    return state
   }
 
   function abandon(): void {

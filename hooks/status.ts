@@ -1,5 +1,6 @@
 import type { AppWebhook } from '../auth/apps.js'
-import type { EventLog } from '../store/store.js'
+import type { EventLog, LoggedEvent } from '../store/store.js'
+import { compareLogIds } from '../store/webhooks.js'
 import type { WebhookState, WebhookStore } from '../store/webhooks.js'
 
 /** How a web hook does, for the partner and for operators. Times are ISO 8601. */
@@ -14,9 +15,13 @@ export interface WebhookStatus {
   failure: { at: string; reason: string } | null
   /** Incidents that wait because their delivery failed, oldest first. */
   held: { incidentId: string; since: string }[]
+  /** How many events nobody has tried to deliver yet; counted up to WAITING_COUNTED. */
+  waiting: number
   /** When the oldest event happened that nobody has tried to deliver yet; null: there is none. */
   waitingSince: string | null
   deadLetters: number
+  /** How many dead letters had to give way to newer ones. */
+  deadLettersDropped: number
   gaps: WebhookState['gaps']
 }
 
@@ -28,8 +33,8 @@ export async function readStatus(options: {
 }): Promise<WebhookStatus> {
   const { appId, hook, store, events } = options
   const name = { appId, webhookId: hook.id }
-  const [state, deadLetters] = await Promise.all([store.read(name), store.countDead(name)])
-  const [next] = state ? await events.readAfter(appId, state.position, 1) : []
+  const [state, letters] = await Promise.all([store.read(name), store.countDead(name)])
+  const waiting = state ? await readWaiting(events, appId, state.position) : []
   const held = Object.entries(state?.held ?? {})
     .map(([incidentId, { since }]) => ({ incidentId, since }))
     .toSorted((a, b) => (a.since < b.since ? -1 : 1))
@@ -41,8 +46,20 @@ export async function readStatus(options: {
     deliveredAt: state?.deliveredAt ?? null,
     failure: state?.failure ?? null,
     held,
-    waitingSince: next?.event.at ?? null,
-    deadLetters,
+    waiting: waiting.length,
+    waitingSince: waiting[0]?.event.at ?? null,
+    deadLetters: letters.kept,
+    deadLettersDropped: letters.dropped,
     gaps: state?.gaps ?? [],
   }
 }
+
+/** A log that ends before the place was reached anew: all of it waits, and soon the web hook finds that out. */
+async function readWaiting(events: EventLog, appId: string, position: string): Promise<LoggedEvent[]> {
+  const behind = await events.readAfter(appId, position, WAITING_COUNTED)
+  if (behind.length > 0 || compareLogIds(await events.readEnd(appId), position) >= 0) return behind
+  return events.readAfter(appId, '0', WAITING_COUNTED)
+}
+
+/** Half a megabyte at most, each time that somebody looks. */
+export const WAITING_COUNTED = 1_000

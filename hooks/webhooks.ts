@@ -6,7 +6,7 @@ import type { Metrics } from '../ops/metrics.js'
 import type { EventBell } from '../store/event-bell.js'
 import { createLatestSet } from '../store/latest-set.js'
 import type { EventLog } from '../store/store.js'
-import type { DeadLetter, WebhookName, WebhookStore } from '../store/webhooks.js'
+import type { DeadLetter, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { within } from '../store/within.js'
 import { redeliver } from './redeliver.js'
 import type { Redelivery } from './redeliver.js'
@@ -79,6 +79,7 @@ export function createWebhooks(options: {
     const ending = new AbortController()
     const log = options.log.child({ appId: name.appId, webhook: name.webhookId })
     const delivered = createLatestSet<string>(DELIVERED_MAX)
+    const memory: { state: WebhookState | null } = { state: null }
     const keeper: { run: Run | null; stop: () => Promise<void> } = {
       run: null,
       async stop() {
@@ -99,6 +100,15 @@ export function createWebhooks(options: {
       return leaseUntil > performance.now()
     }
 
+    /**
+     * Where a web hook begins that the store knows nothing of: at the end of the log as it was when this node heard of the
+     * web hook. If the store was emptied since, nothing that came later is taken for older than the web hook.
+     */
+    const noteBeginning = async () => {
+      const position = await events.readEnd(name.appId).catch(() => null)
+      if (position !== null) memory.state ??= { position, held: {}, gaps: [] }
+    }
+
     async function serve(): Promise<void> {
       const run = await startRun({
         ...options,
@@ -106,6 +116,8 @@ export function createWebhooks(options: {
         webhook: () => find(name),
         holder,
         isLeaseHeld: () => leaseUntil > performance.now(),
+        lease,
+        memory,
         send,
         delivered,
         log,
@@ -126,6 +138,7 @@ export function createWebhooks(options: {
 
     const kept = (async () => {
       await before
+      await noteBeginning()
       while (!ending.signal.aborted) {
         try {
           if (await lease()) await serve()

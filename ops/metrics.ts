@@ -153,6 +153,11 @@ export function createMetrics() {
       'Times that events were gone from the log before a web hook got them',
       [],
     ),
+    webhookLettersDropped: counter(
+      'webhook_dead_letters_dropped_total',
+      'Dead letters of web hooks that had to give way to newer ones',
+      [],
+    ),
     webhookHeld: new Gauge({
       name: 'connect_broker_webhook_held_incidents',
       help: 'Incidents whose delivery to a web hook fails, of the web hooks that this node serves',

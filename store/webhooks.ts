@@ -19,13 +19,19 @@ export interface WebhookStore {
   /** Null for a web hook that never ran. */
   read(name: WebhookName): Promise<WebhookState | null>
   /**
-   * Writes the state and appends to the dead letters in one step, the oldest of which give way. False when another
-   * node has the lease: then nothing is written.
+   * Writes the state and appends to the dead letters in one step; the oldest give way, and are counted. Null when the
+   * lease is not the holder's: then nothing is written.
    */
-  write(name: WebhookName, holder: string, state: WebhookState, dead: DeadLetter[]): Promise<boolean>
+  write(
+    name: WebhookName,
+    holder: string,
+    state: WebhookState,
+    dead: DeadLetter[],
+  ): Promise<{ dropped: number } | null>
   /** Oldest first. */
   readDead(name: WebhookName): Promise<DeadLetter[]>
-  countDead(name: WebhookName): Promise<number>
+  /** How many are kept, and how many had to give way since the web hook began. */
+  countDead(name: WebhookName): Promise<{ kept: number; dropped: number }>
   /** Removes one that has been delivered after all. */
   removeDead(name: WebhookName, eventId: string): Promise<void>
 }

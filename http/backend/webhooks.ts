@@ -71,8 +71,10 @@ const statusBody = z.object({
   deliveredAt: z.string().nullable(),
   failure: z.object({ at: z.string(), reason: z.string() }).nullable(),
   held: z.array(z.object({ incidentId: z.string(), since: z.string() })),
+  waiting: z.number().int(),
   waitingSince: z.string().nullable(),
   deadLetters: z.number().int(),
+  deadLettersDropped: z.number().int(),
   gaps: z.array(z.object({ after: z.string(), before: z.string(), at: z.string() })),
 })
 const letterBody = z.object({

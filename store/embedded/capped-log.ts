@@ -61,6 +61,7 @@ export function openCappedLog<Entry>(root: RootDatabase, name: string, entriesMa
       const range = { start: [appId, 0] as [string, number], end: [appId, Infinity] as [string, number] }
       const unwanted = [...entries.getRange(range)].filter(({ value }) => isUnwanted(value))
       await Promise.all(unwanted.map(({ key }) => entries.remove(key)))
+      bounds.delete(appId) // the oldest may have been among them
     },
   }
 }

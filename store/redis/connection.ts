@@ -29,7 +29,7 @@ export interface Commands extends Redis {
   closeBatch(key: string, seconds: number): Promise<number>
   holdLease(key: string, holder: string, ms: number): Promise<0 | 1>
   releaseLease(key: string, holder: string): Promise<0 | 1>
-  writeWebhook(...keysAndArguments: KeysAndArguments): Promise<0 | 1>
+  writeWebhook(...keysAndArguments: KeysAndArguments): Promise<number>
 }
 
 /** Redis answers, and does not let us in: waiting does not help. */
@@ -131,7 +131,7 @@ function createClient(address: RedisAddress, name: string): Commands {
     closeBatch: { lua: CLOSE_BATCH, numberOfKeys: 1 },
     holdLease: { lua: HOLD_LEASE, numberOfKeys: 1 },
     releaseLease: { lua: RELEASE_LEASE, numberOfKeys: 1 },
-    writeWebhook: { lua: WRITE_WEBHOOK, numberOfKeys: 3 },
+    writeWebhook: { lua: WRITE_WEBHOOK, numberOfKeys: 4 },
   }
   if (address.is !== 'cluster') return new Redis({ ...options, scripts, lazyConnect: true }) as Commands
   return new Cluster(address.nodes, {

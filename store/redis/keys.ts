@@ -26,6 +26,7 @@
  * | cb:{app}:webhook:<webhook id> | string | how far the web hook has got, JSON | until deleted by hand |
  * | cb:{app}:webhook-lease:<webhook id> | string | the node that serves it | seconds |
  * | cb:{app}:webhook-dead:<webhook id> | list | dead letters, JSON | newest DEAD_LETTERS_MAX |
+ * | cb:{app}:webhook-dropped:<webhook id> | string | how many dead letters had to give way | until deleted by hand |
  * | cb:{app}:probe | string | nothing: whether writes are taken | a minute |
  * | cb:login-failures:<digest> | string | failed logins of an identity from an address, or of an address; written by rate-limiter-flexible | a minute |
  * | incoming:<session id> | hash | QoS 2 publications without PUBREL; written by aedes-persistence-redis | an hour |
@@ -56,6 +57,7 @@ export const keys = {
   webhook: (appId: string, webhookId: string) => `${tag(appId)}:webhook:${webhookId}`,
   webhookLease: (appId: string, webhookId: string) => `${tag(appId)}:webhook-lease:${webhookId}`,
   webhookDead: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dead:${webhookId}`,
+  webhookDropped: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dropped:${webhookId}`,
   probe: (appId: string) => `${tag(appId)}:probe`,
   incoming: (sessionId: string) => `incoming:${sessionId}`,
 }

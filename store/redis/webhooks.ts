@@ -7,6 +7,7 @@ import { keys } from './keys.js'
 export function createRedisWebhooks(redis: Commands): WebhookStore {
   const leaseOf = ({ appId, webhookId }: WebhookName) => keys.webhookLease(appId, webhookId)
   const deadOf = ({ appId, webhookId }: WebhookName) => keys.webhookDead(appId, webhookId)
+  const droppedOf = ({ appId, webhookId }: WebhookName) => keys.webhookDropped(appId, webhookId)
   const stateOf = ({ appId, webhookId }: WebhookName) => keys.webhook(appId, webhookId)
   return {
     async lease(name, holder, ms) {
@@ -21,22 +22,26 @@ export function createRedisWebhooks(redis: Commands): WebhookStore {
     },
     async write(name, holder, state, letters) {
       const dead = letters.map((letter) => JSON.stringify(letter))
-      const written = await redis.writeWebhook(
+      const dropped = await redis.writeWebhook(
         leaseOf(name),
         stateOf(name),
         deadOf(name),
+        droppedOf(name),
         holder,
         JSON.stringify(state),
         DEAD_LETTERS_MAX,
         ...dead,
       )
-      return written === 1
+      return dropped < 0 ? null : { dropped }
     },
     async readDead(name) {
       const entries = await redis.lrange(deadOf(name), 0, -1)
       return entries.map((json) => JSON.parse(json) as DeadLetter)
     },
-    countDead: (name) => redis.llen(deadOf(name)),
+    async countDead(name) {
+      const [kept, dropped] = await Promise.all([redis.llen(deadOf(name)), redis.get(droppedOf(name))])
+      return { kept, dropped: Number(dropped ?? 0) }
+    },
     async removeDead(name, eventId) {
       const entries = await redis.lrange(deadOf(name), 0, -1)
       const entry = entries.find((json) => (JSON.parse(json) as DeadLetter).event.eventId === eventId)
