@@ -1,6 +1,7 @@
 import { encodeWireEvent } from '../handlers/wire-event.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
+import type { NoteDelivery } from '../store/delivery-notes.js'
 import type { LifecycleEvent } from '../store/store.js'
 import type { IdForm } from '../store/user.js'
 import { REASON } from './gate/reason.js'
@@ -13,10 +14,11 @@ import type { Session, Sessions } from './sessions.js'
 export function createEventDelivery(options: {
   sessions: Sessions
   backlogBytesMax: number
+  note: NoteDelivery
   log: Log
   metrics: Metrics
 }) {
-  const { sessions, backlogBytesMax, log, metrics } = options
+  const { sessions, backlogBytesMax, note, log, metrics } = options
   /** The newest events and when their last copy was written; an event is often faster than whoever waits for it. */
   const recent = new Map<string, Promise<unknown>>()
   const waiting = new Map<string, (written: Promise<unknown>) => void>()
@@ -45,6 +47,7 @@ export function createEventDelivery(options: {
       log.info({ appId, userId, eventId, incidentId, type, lagMs, sessionIds }, 'event delivered')
     }
     const allWritten = Promise.all(written)
+    if (written.length > 0) void allWritten.then(() => note(event, { sessions: sessionIds.length }))
     recent.set(event.eventId, allWritten)
     if (recent.size > RECENT_MAX) recent.delete(recent.keys().next().value as string)
     waiting.get(event.eventId)?.(allWritten)

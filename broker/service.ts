@@ -28,6 +28,7 @@ import { createAdminServer } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import { watchState } from '../ops/state-metrics.js'
+import { createDeliveryNotes } from '../store/delivery-notes.js'
 import { ensureSelfSigned, expiresAt, readCertificate } from './certificate.js'
 import { watchCertificate } from './certificate-watch.js'
 import type { Config } from './config.js'
@@ -109,6 +110,8 @@ async function openEverything(
   closers.push(await lockDataDir(config.dataDir))
   const { store, redis } = await openStore(config, log, metrics)
   closers.push(() => store.stop())
+  const deliveryNotes = createDeliveryNotes({ store: store.deliveries, log })
+  closers.push(() => deliveryNotes.stop())
   const sessions = createSessions(config.sessions)
   const clock = { now: () => new Date() }
   const throttle = createLoginThrottle(
@@ -206,6 +209,7 @@ async function openEverything(
   const delivery = createEventDelivery({
     sessions,
     backlogBytesMax: config.sessions.backlogBytesMax,
+    note: deliveryNotes.note,
     log,
     metrics,
   })
@@ -225,6 +229,7 @@ async function openEverything(
     events: store.events,
     store: store.webhooks,
     isAllowed: createNetworks(config.webhooks.networks).has,
+    note: deliveryNotes.note,
     bell,
     log,
     metrics,

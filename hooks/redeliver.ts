@@ -1,5 +1,6 @@
 import type { AppWebhook } from '../auth/apps.js'
 import { toEventJson } from '../store/event-json.js'
+import type { NoteDelivery } from '../store/delivery-notes.js'
 import type { WebhookName, WebhookStore } from '../store/webhooks.js'
 import type { Send } from './send.js'
 import { signDelivery } from './sign.js'
@@ -20,10 +21,11 @@ export async function redeliver(options: {
   hook: AppWebhook
   store: WebhookStore
   send: Send
+  note: NoteDelivery
   /** One alone; undefined: all. */
   eventId: string | undefined
 }): Promise<Redelivery> {
-  const { name, hook, store, send, eventId } = options
+  const { name, hook, store, send, note, eventId } = options
   const letters = await store.readDead(name)
   const wanted = letters.filter(({ event }) => eventId === undefined || event.eventId === eventId)
   const limit = AbortSignal.timeout(REDELIVER_MS_MAX)
@@ -37,6 +39,7 @@ export async function redeliver(options: {
       failed = { eventId: event.eventId, reason: limit.aborted ? 'time is up; ask again' : attempt.why }
       break
     }
+    note(event, { webhookId: name.webhookId, attempts: 1 })
     await store.removeDead(name, event.eventId)
     delivered++
   }

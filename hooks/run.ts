@@ -5,6 +5,7 @@ import type { Metrics } from '../ops/metrics.js'
 import { nextRing } from '../store/event-bell.js'
 import type { EventBell } from '../store/event-bell.js'
 import { toEventJson } from '../store/event-json.js'
+import type { NoteDelivery } from '../store/delivery-notes.js'
 import { isDrill } from '../store/drill-user.js'
 import type { EventLog, LifecycleEvent } from '../store/store.js'
 import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
@@ -38,6 +39,7 @@ export interface RunOptions {
   retryMs: number
   giveUpMs: number
   bell: EventBell
+  note: NoteDelivery
   log: Log
   metrics: Metrics
 }
@@ -104,6 +106,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
 
   function onDelivered(lane: Lane, event: LifecycleEvent): void {
     delivered.add(event.eventId)
+    options.note(event, { webhookId: name.webhookId, attempts: lane.attempts + 1 })
     metrics.webhookAttempts.inc({ outcome: 'delivered' })
     deliveredAt = new Date().toISOString()
     const wasDown = failuresInARow >= DOWN_AFTER
@@ -136,6 +139,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     if (isOld && lane.attempts >= ATTEMPTS_MIN) {
       metrics.webhookAttempts.inc({ outcome: 'given-up' })
       log.error({ incidentId, eventId, reason: why }, 'web hook gives an event up; it is a dead letter')
+      options.note(event, { webhookId: name.webhookId, attempts: lane.attempts, gaveUp: why })
       place.add({ logId, event, at, attempts: lane.attempts, reason: why })
       return finish(lane)
     }

@@ -5,6 +5,7 @@ import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
 import type { EventBell } from '../store/event-bell.js'
 import { createLatestSet } from '../store/latest-set.js'
+import type { NoteDelivery } from '../store/delivery-notes.js'
 import type { EventLog } from '../store/store.js'
 import type { DeadLetter, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { within } from '../store/within.js'
@@ -42,6 +43,7 @@ export function createWebhooks(options: {
   giveUpMs: number
   timeoutMs: number
   bell: EventBell
+  note: NoteDelivery
   log: Log
   metrics: Metrics
 }): Webhooks {
@@ -181,7 +183,7 @@ export function createWebhooks(options: {
     },
     async redeliver(name, eventId) {
       const hook = find(name)
-      return hook ? redeliver({ name, hook, store, send, eventId }) : null
+      return hook ? redeliver({ ...options, name, hook, send, eventId }) : null
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { DeliveryStore } from './deliveries.js'
 import type { GatewayStore } from './gateways.js'
 import type { MeshStore } from './mesh.js'
 import { meshKeysOfDevice } from './node-ids.js'
@@ -17,6 +18,7 @@ export interface Store {
   gateways: GatewayStore
   mesh: MeshStore
   webhooks: WebhookStore
+  deliveries: DeliveryStore
   telemetry: TelemetryStore
   events: EventLog
   /** Plain words about what an acknowledgement means here, for the log and readiness. */

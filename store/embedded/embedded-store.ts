@@ -4,6 +4,7 @@ import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
 import { openCappedLog } from './capped-log.js'
+import { createEmbeddedDeliveries } from './deliveries.js'
 import { durable } from './durable.js'
 import { createEmbeddedEvents } from './events.js'
 import { createEmbeddedGateways } from './gateways.js'
@@ -36,6 +37,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     gateways: createEmbeddedGateways(root),
     mesh: createEmbeddedMesh(root),
     webhooks: createEmbeddedWebhooks(root),
+    deliveries: createEmbeddedDeliveries(telemetryRoot),
     telemetry: createEmbeddedTelemetry({
       root: telemetryRoot,
       log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),

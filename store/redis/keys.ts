@@ -27,6 +27,7 @@
  * | cb:{app}:webhook-lease:<webhook id> | string | the node that serves it | seconds |
  * | cb:{app}:webhook-dead:<webhook id> | list | dead letters, JSON | newest DEAD_LETTERS_MAX |
  * | cb:{app}:webhook-dropped:<webhook id> | string | how many dead letters had to give way | until deleted by hand |
+ * | cb:{app}:deliveries:<incident id> | list | who got which event of it, JSON | RETENTION_DAYS after the last; newest DELIVERIES_MAX |
  * | cb:{app}:probe | string | nothing: whether writes are taken | a minute |
  * | cb:login-failures:<digest> | string | failed logins of an identity from an address, or of an address; written by rate-limiter-flexible | a minute |
  * | incoming:<session id> | hash | QoS 2 publications without PUBREL; written by aedes-persistence-redis | an hour |
@@ -58,6 +59,7 @@ export const keys = {
   webhookLease: (appId: string, webhookId: string) => `${tag(appId)}:webhook-lease:${webhookId}`,
   webhookDead: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dead:${webhookId}`,
   webhookDropped: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dropped:${webhookId}`,
+  deliveries: (appId: string, incidentId: string) => `${tag(appId)}:deliveries:${incidentId}`,
   probe: (appId: string) => `${tag(appId)}:probe`,
   incoming: (sessionId: string) => `incoming:${sessionId}`,
 }

@@ -4,6 +4,7 @@ import { within } from '../within.js'
 import { addressOf } from './address.js'
 import type { Commands } from './connection.js'
 import { explained, openConnection } from './connection.js'
+import { createRedisDeliveries } from './deliveries.js'
 import { createRedisEvents } from './events.js'
 import { createRedisGateways } from './gateways.js'
 import { createRedisIncidents } from './incidents.js'
@@ -57,6 +58,7 @@ export async function openRedisStore(options: {
     gateways: createRedisGateways(sos),
     mesh: createRedisMesh(sos),
     webhooks: createRedisWebhooks(sos),
+    deliveries: createRedisDeliveries(telemetry, retention),
     telemetry: createRedisTelemetry(telemetry, retention),
     late: createRedisLateTelemetry(telemetry, retention),
     events: events.events,
