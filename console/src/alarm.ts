@@ -1,9 +1,9 @@
-import { store } from './state.js'
+import { countReal, store } from './state.js'
 import type { State } from './state.js'
 import { say } from './text.js'
 
 /**
- * The alarm sounds while an SOS is open that nobody has acknowledged, unless somebody here has said that he hears it;
+ * The alarm sounds while an SOS is open that nobody has acknowledged and that is no drill, unless somebody here has said that he hears it;
  * then it sounds again when a new one comes, and after five minutes without an acknowledgement.
  */
 export const alarm = new Audio('./alarm.wav')
@@ -18,8 +18,8 @@ let flash = 0
 
 export function ringing({ incidents, silenced }: Pick<State, 'incidents' | 'silenced'>): number {
   let count = 0
-  for (const { id, status } of incidents.values())
-    if (status === 'active' && Date.now() - (silenced.get(id) ?? 0) > SILENCE_MS) count++
+  for (const { id, status, isDrill } of incidents.values())
+    if (status === 'active' && !isDrill && Date.now() - (silenced.get(id) ?? 0) > SILENCE_MS) count++
   return count
 }
 
@@ -49,7 +49,7 @@ async function sound(): Promise<void> {
   const state = store.get()
   const isIn = state.session !== null && state.session !== 'unknown'
   const count = isIn ? ringing(state) : 0
-  const open = state.incidents.size
+  const open = countReal(state.incidents)
   const lost = isIn && state.connection === 'lost' ? '⚠ ' : ''
   const calm = `${lost}${open > 0 ? `(${open}) ` : ''}${say('title')}`
   const inside = count > 0 && flash % 2 === 0 ? `🔴 SOS ${count} – ${say('title')}` : calm

@@ -15,11 +15,12 @@ export function getJson<Answer>(path: string): Promise<Answer> {
 }
 
 /** The header is one that no form of another page can send. */
-export function postJson<Answer>(path: string, body: object = {}): Promise<Answer> {
+export function postJson<Answer>(path: string, body: object = {}, limitMs = LIMIT_MS): Promise<Answer> {
   return ask<Answer>(path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-console': '1' },
     body: JSON.stringify(body),
+    signal: AbortSignal.timeout(limitMs),
   })
 }
 
@@ -28,7 +29,7 @@ export const appPath = (appId: string, rest: string) => `apps/${encodeURICompone
 async function ask<Answer>(path: string, init: RequestInit): Promise<Answer> {
   let response: Response
   try {
-    response = await fetch(apiUrl(path), { ...init, signal: AbortSignal.timeout(LIMIT_MS) })
+    response = await fetch(apiUrl(path), { signal: AbortSignal.timeout(LIMIT_MS), ...init })
   } catch {
     throw new ApiError(0, 'no answer')
   }

@@ -8,7 +8,7 @@ import { Login } from './login.js'
 import { MapPane } from './map.js'
 import { People } from './people.js'
 import { Reception } from './reception.js'
-import { store } from './state.js'
+import { countReal, store } from './state.js'
 import type { View } from './state.js'
 import { useStore } from './store.js'
 import { currentLanguage, NAMES, say, setLanguage } from './text.js'
@@ -49,7 +49,7 @@ export function App() {
 
 function Header({ by, children }: { by: string; children: preact.ComponentChildren }) {
   const view = useStore(store, (state) => state.view)
-  const open = useStore(store, (state) => state.incidents.size)
+  const open = useStore(store, (state) => countReal(state.incidents))
   const count = useStore(store, ringing)
   const isSoundBlocked = useStore(store, (state) => state.isSoundBlocked)
   return (

@@ -1,17 +1,19 @@
 import { useEffect, useState } from 'preact/hooks'
 import { ActDialog } from './act-dialog.js'
 import { appPath, getJson } from './api.js'
+import { STORY_WORDS } from './hooks.js'
 import { batteryText } from './incident-list.js'
 import { isOpen, nameOf, store } from './state.js'
 import { useNow, useStore } from './store.js'
 import { age, clock, say } from './text.js'
 import { trails } from './trails.js'
-import type { IncidentRow, IncidentStory, StoryEntry } from './wire.js'
+import type { Delivery, IncidentRow, IncidentStory, StoryEntry } from './wire.js'
 
 /** Everything about one incident: who, where, what was done, and what can be done. */
 export function Detail({ appId, id }: { appId: string; id: string }) {
   const version = useStore(store, (state) => state.storyVersion)
   const live = useStore(store, (state) => state.incidents.get(id))
+  const hooks = useStore(store, (state) => state.hooks.get(appId))
   const [told, setTold] = useState<IncidentStory | null>(null)
   const [trouble, setTrouble] = useState('')
   const [act, setAct] = useState<'acknowledge' | 'resolve' | null>(null)
@@ -32,8 +34,10 @@ export function Detail({ appId, id }: { appId: string; id: string }) {
       )
     void read()
     const timer = setInterval(() => void read(), REREAD_MS)
+    const soon = setTimeout(() => void read(), DELIVERED_MS)
     return () => {
       isGone = true
+      clearTimeout(soon)
       clearInterval(timer)
     }
   }, [appId, id, version])
@@ -56,7 +60,8 @@ export function Detail({ appId, id }: { appId: string; id: string }) {
     <section class="detail" aria-label={say('details', nameOf(incident))}>
       {back}
       <h2>
-        {nameOf(incident)} <span class={`state ${incident.status}`}>{say(incident.status)}</span>
+        {nameOf(incident)} {incident.isDrill && <span class="state drill">{say('drill')}</span>}{' '}
+        <span class={`state ${incident.status}`}>{say(incident.status)}</span>
       </h2>
       {isOpen(incident) && (
         <p class="actions">
@@ -74,6 +79,16 @@ export function Detail({ appId, id }: { appId: string; id: string }) {
       <p role="alert">{trouble && say('gone', trouble)}</p>
       <Facts incident={incident} told={told} now={now} />
       <h3>{say('story')}</h3>
+      {hooks?.map(({ id: hookId, held, failure }) => {
+        const since = held.find(({ incidentId }) => incidentId === id)?.since
+        return (
+          since !== undefined && (
+            <p key={hookId} class="troubled">
+              {say('hook')} {hookId}: {say('hookFailing', age(since, now))} ({failure?.reason})
+            </p>
+          )
+        )
+      })}
       {told?.isStoryCut && <p class="hint">{say('storyCut')}</p>}
       <ol class="story">
         {told?.story.toReversed().map((entry) => (
@@ -143,19 +158,11 @@ function Facts({ incident, told, now }: { incident: IncidentRow; told: IncidentS
   )
 }
 
-const WORDS = {
-  processed: 'storyProcessed',
-  acknowledged: 'storyAcknowledged',
-  cancelled: 'storyCancelled',
-  resolved: 'storyResolved',
-  'cancel-heard': 'storyCancelHeard',
-} as const
-
 function Entry({ entry }: { entry: StoryEntry }) {
-  const { at, type, by, note, relayedBy, report, heardBy } = entry
+  const { at, type, by, note, relayedBy, report, heardBy, deliveries } = entry
   return (
     <>
-      <time dateTime={at}>{clock(at)}</time> <strong>{say(WORDS[type])}</strong>
+      <time dateTime={at}>{clock(at)}</time> <strong>{say(STORY_WORDS[type])}</strong>
       {by !== undefined && ` ${say('by', by)}`}
       {relayedBy !== undefined && ` · ${say('relayedBy', relayedBy)}`}
       {heardBy !== undefined && ` · ${heardBy}`}
@@ -163,8 +170,24 @@ function Entry({ entry }: { entry: StoryEntry }) {
       {report?.device !== undefined && ` · ${report.device}`}
       {report?.message !== undefined && <q>{report.message}</q>}
       {note !== undefined && <q>{note}</q>}
+      {deliveries.length > 0 && (
+        <ul class="deliveries small">
+          {deliveries.map((delivery) => (
+            <li key={`${delivery.at} ${delivery.webhookId}`}>{deliveryText(delivery)}</li>
+          ))}
+        </ul>
+      )}
     </>
   )
 }
 
+function deliveryText({ at, sessions, webhookId, attempts = 1, gaveUp }: Delivery): string {
+  if (webhookId === undefined) return `${clock(at)} ${say('toPhones', sessions ?? 0)}`
+  const tries = attempts > 1 ? `, ${say('attempts', attempts)}` : ''
+  if (gaveUp === undefined) return `${clock(at)} ${say('toHook', webhookId)}${tries}`
+  return `${clock(at)} ${say('notToHook', webhookId)}: ${gaveUp}${tries}`
+}
+
 const REREAD_MS = 30_000
+/** An event is told before it has gone to everybody. */
+const DELIVERED_MS = 1_000

@@ -113,7 +113,7 @@ function Row(props: { row: IncidentRow; at: number; now: number; isSelected: boo
   return (
     <button
       type="button"
-      class={`row ${row.status}`}
+      class={`row ${row.status}${row.isDrill ? ' drill' : ''}`}
       data-at={at}
       data-id={row.id}
       aria-current={isSelected ? 'true' : undefined}
@@ -121,6 +121,7 @@ function Row(props: { row: IncidentRow; at: number; now: number; isSelected: boo
     >
       <span class="line">
         <strong class="name">{nameOf(row)}</strong>
+        {row.isDrill && <span class="state drill">{say('drill')}</span>}
         <span class={`state ${row.status}`}>{say(row.status)}</span>
         <span class="since">{say('since', age(row.createdAt, now))}</span>
       </span>

@@ -2,7 +2,15 @@ import { ApiError, apiUrl, appPath, getJson, postJson } from './api.js'
 import { isOpen, nameOf, personKey, store } from './state.js'
 import { say } from './text.js'
 import { addToTrail } from './trails.js'
-import type { AppTraffic, HealthNow, IncidentNews, IncidentRow, PersonRow, SessionInfo } from './wire.js'
+import type {
+  AppTraffic,
+  HealthNow,
+  HooksNow,
+  IncidentNews,
+  IncidentRow,
+  PersonRow,
+  SessionInfo,
+} from './wire.js'
 
 let source: EventSource | null = null
 let heardAt = 0
@@ -44,6 +52,7 @@ function leave(hasEnded: boolean): void {
     people: new Map(),
     hasLoaded: false,
     selected: null,
+    hooks: new Map(),
     health: null,
     hasEnded,
   })
@@ -66,6 +75,13 @@ function open(): void {
   })
   on<IncidentNews>('incident', takeNews)
   on<PersonRow[]>('positions', takePositions)
+  on<HooksNow>('hooks', ({ appId, hooks }) => {
+    const { selected, storyVersion } = store.get()
+    store.set({
+      hooks: new Map(store.get().hooks).set(appId, hooks),
+      ...(selected?.appId === appId ? { storyVersion: storyVersion + 1 } : {}),
+    })
+  })
   on<HealthNow>('health', (health) => {
     const { connection, trouble } = store.get()
     store.set({ health, healthAt: Date.now(), trouble: connection === 'live' ? '' : trouble })
@@ -141,7 +157,9 @@ function takeNews({ type, incident }: IncidentNews): void {
   store.set({
     incidents: next,
     ...(selected?.id === incident.id ? { storyVersion: storyVersion + 1 } : {}),
-    ...(known || !isOpen(incident) ? {} : { announcement: say('newSos', nameOf(incident)) }),
+    ...(known || !isOpen(incident) || incident.isDrill
+      ? {}
+      : { announcement: say('newSos', nameOf(incident)) }),
     ...(known && type !== 'processed'
       ? { announcement: `${nameOf(incident)}: ${say(incident.status)}` }
       : {}),

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { appPath, getJson } from './api.js'
+import { WebHooks } from './hooks.js'
 import { store } from './state.js'
 import { useNow, useStore } from './store.js'
 import { age, say } from './text.js'
@@ -100,6 +101,7 @@ function AppReception({ appId }: { appId: string }) {
         })}
       </ul>
       {unclaimed > 0 && <p>{say('nodes', unclaimed)}</p>}
+      <WebHooks appId={appId} now={now} />
     </section>
   )
 }

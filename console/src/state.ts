@@ -1,5 +1,5 @@
 import { createStore } from './store.js'
-import type { HealthNow, IncidentRow, PersonRow, SessionInfo } from './wire.js'
+import type { HealthNow, HookRow, IncidentRow, PersonRow, SessionInfo } from './wire.js'
 
 export type View = 'incidents' | 'people' | 'reception'
 
@@ -14,6 +14,8 @@ export interface State {
   hasLoaded: boolean
   /** People by app and user. */
   people: ReadonlyMap<string, PersonRow>
+  /** Web hooks by app. */
+  hooks: ReadonlyMap<string, HookRow[]>
   health: HealthNow | null
   healthAt: number
   /** Milliseconds that the broker's clock is ahead of this one. */
@@ -42,6 +44,7 @@ export const store = createStore<State>({
   incidents: new Map(),
   hasLoaded: false,
   people: new Map(),
+  hooks: new Map(),
   health: null,
   healthAt: 0,
   clockAhead: 0,
@@ -60,10 +63,18 @@ export const personKey = (appId: string, userId: string) => `${appId} ${userId}`
 export const isOpen = ({ status }: Pick<IncidentRow, 'status'>) =>
   status === 'active' || status === 'acknowledged'
 
-/** Those that nobody has acknowledged first, then the newest. */
+/** Open SOS of people: a drill is none. */
+export function countReal(incidents: ReadonlyMap<string, IncidentRow>): number {
+  let count = 0
+  for (const { isDrill } of incidents.values()) if (!isDrill) count++
+  return count
+}
+
+/** Those that nobody has acknowledged first, then the newest; drills stand last. */
 export function inOrder(incidents: Iterable<IncidentRow>): IncidentRow[] {
   return [...incidents].toSorted(
     (a, b) =>
+      Number(a.isDrill ?? false) - Number(b.isDrill ?? false) ||
       Number(b.status === 'active') - Number(a.status === 'active') ||
       (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : a.id < b.id ? -1 : 1),
   )

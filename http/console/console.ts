@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RevokedUsers } from '../../auth/revoked-users.js'
 import type { ConsoleLogin } from '../../auth/console-login.js'
 import type { ConsoleSessions } from '../../auth/console-session.js'
+import type { Webhooks } from '../../hooks/webhooks.js'
 import type { IncidentActions } from '../../handlers/incidents.js'
 import type { Health } from '../../ops/admin.js'
 import type { Log } from '../../ops/log.js'
@@ -23,6 +24,7 @@ import { consoleLoginRoutes, consoleSessionRoutes, requireConsole } from './sess
 import { consoleStreamRoutes } from './stream.js'
 import { consoleTrafficRoutes, readOnly } from './traffic-routes.js'
 import type { PhoneSession } from './traffic-routes.js'
+import { consoleWebhookRoutes } from './webhook-routes.js'
 import type { SessionInfo } from './wire.js'
 
 export interface ConsoleOptions {
@@ -44,6 +46,7 @@ interface Parts {
   addressOf: AddressOf
   mesh: MeshStatusOptions & Omit<NodeRouteOptions, 'users'>
   gateways: GatewayRoutesOptions
+  webhooks: Pick<Webhooks, 'status' | 'deadLetters' | 'redeliver'>
   log: Log
 }
 
@@ -52,7 +55,11 @@ export function serveConsole(options: ConsoleOptions, parts: Parts) {
   const { login, sessions, tiles } = options
   const { store, mesh } = parts
   return async (app: FastifyInstance) => {
-    const live = createLive({ health: options.health, telemetry: store.telemetry })
+    const live = createLive({
+      health: options.health,
+      telemetry: store.telemetry,
+      webhooks: parts.webhooks,
+    })
     app.addHook('onClose', async () => live.stop())
     const session = { login, sessions, tiles, addressOf: parts.addressOf, log: parts.log }
     await app.register(consoleFiles({ directory: options.directory, tileUrl: tiles?.url ?? null }))
@@ -80,6 +87,7 @@ export function serveConsole(options: ConsoleOptions, parts: Parts) {
       request.appId = appId
     })
     await app.register(consoleIncidentRoutes(parts))
+    await app.register(consoleWebhookRoutes(parts))
     await app.register(consoleTrafficRoutes({ store, sessionsOfApp: parts.sessionsOfApp }))
     await app.register(async (reads: FastifyInstance) => {
       readOnly(reads)

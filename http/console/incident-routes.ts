@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { RevokedUsers } from '../../auth/revoked-users.js'
 import type { IncidentActions } from '../../handlers/incidents.js'
+import type { DeliveryNote } from '../../store/deliveries.js'
 import type { Incident, Store, WhichIncidents } from '../../store/store.js'
 import type { User } from '../../store/user.js'
 import { notFound } from '../errors.js'
@@ -88,13 +89,16 @@ async function tell(
   { store, revokedUsers, sessionsOf }: ConsoleIncidentOptions,
   incident: Incident,
 ): Promise<IncidentStory> {
-  const [[row], trail, { story, isCut }, record] = await Promise.all([
+  const [[row], trail, { story, isCut }, record, notes] = await Promise.all([
     readRows(store, [incident]),
     store.incidents.readTrail(incident.appId, incident.incidentId),
     readStory(store.events, incident),
     store.users.read(incident),
+    store.deliveries.read(incident.appId, incident.incidentId),
   ])
   const { profile, devices, contacts } = record
+  const notesOf = new Map<string, DeliveryNote[]>()
+  for (const note of notes) notesOf.set(note.eventId, [...(notesOf.get(note.eventId) ?? []), note])
   return {
     incident: row as IncidentRow,
     trail: trail.slice(-TRAIL_SHOWN).map(({ occurredAt, position: { latitude, longitude } }) => ({
@@ -102,7 +106,7 @@ async function tell(
       latitude,
       longitude,
     })),
-    story: story.map(storyEntryOf),
+    story: story.map((event) => storyEntryOf(event, notesOf.get(event.eventId) ?? [])),
     isStoryCut: isCut,
     person: {
       phone: profile.phone,

@@ -1,23 +1,29 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Webhooks } from '../../hooks/webhooks.js'
 import type { Health } from '../../ops/admin.js'
 import type { TelemetryRecord, TelemetryStore } from '../../store/store.js'
 import { createWatched } from './watched.js'
 import type { Watched } from './watched.js'
 import { personRowOf } from './traffic-routes.js'
-import type { HealthNow, PersonRow } from './wire.js'
+import { hookRowOf } from './webhook-routes.js'
+import type { HealthNow, HooksNow, PersonRow } from './wire.js'
 
 /** What open pages are told beside lifecycle events. Nothing of it is read while no page is open. */
 export interface Live {
   health: Watched<HealthNow>
   positionsOf(appId: string): Watched<PersonRow[]>
+  /** Whenever something about one of the app's web hooks has changed. */
+  hooksOf(appId: string): Watched<HooksNow>
   stop(): void
 }
 
 export function createLive(options: {
   health: () => Promise<Health>
   telemetry: Pick<TelemetryStore, 'readLatest'>
+  webhooks: Pick<Webhooks, 'status'>
 }): Live {
-  const positions = new Map<string, Watched<PersonRow[]>>()
+  const positions = perApp((appId) => watchPositions(appId, options.telemetry))
+  const hooks = perApp((appId) => watchHooks(appId, options.webhooks))
   const lag = monitorEventLoopDelay({ resolution: 20 })
   const health = createWatched<HealthNow>({
     intervalMs: HEALTH_MS,
@@ -38,19 +44,46 @@ export function createLive(options: {
   })
   return {
     health,
-    positionsOf(appId) {
-      const known = positions.get(appId)
-      if (known) return known
-      const made = watchPositions(appId, options.telemetry)
-      positions.set(appId, made)
-      return made
-    },
+    positionsOf: positions.of,
+    hooksOf: hooks.of,
     stop() {
       lag.disable()
       health.stop()
-      for (const watched of positions.values()) watched.stop()
+      positions.stop()
+      hooks.stop()
     },
   }
+}
+
+function perApp<Value>(make: (appId: string) => Watched<Value>) {
+  const all = new Map<string, Watched<Value>>()
+  return {
+    of(appId: string): Watched<Value> {
+      const watched = all.get(appId) ?? make(appId)
+      all.set(appId, watched)
+      return watched
+    },
+    stop() {
+      for (const watched of all.values()) watched.stop()
+    },
+  }
+}
+
+/** From the store, because another node may serve them. */
+function watchHooks(appId: string, webhooks: Pick<Webhooks, 'status'>): Watched<HooksNow> {
+  let told = ''
+  return createWatched<HooksNow>({
+    intervalMs: HOOKS_MS,
+    begin: () => void (told = ''),
+    async read() {
+      const now: HooksNow = { appId, hooks: (await webhooks.status(appId)).map(hookRowOf) }
+      const text = JSON.stringify(now)
+      if (text === told) return null
+      told = text
+      return now
+    },
+    onTrouble: () => null,
+  })
 }
 
 /**
@@ -83,4 +116,5 @@ const nameOf = ({ userId, receivedAt, occurredAt }: TelemetryRecord) =>
 
 const HEALTH_MS = 3_000
 const POSITIONS_MS = 1_000
+const HOOKS_MS = 2_000
 const RECORDS_READ = 300

@@ -1,5 +1,7 @@
+import type { DeliveryNote } from '../../store/deliveries.js'
+import { isDrill } from '../../store/drill-user.js'
 import type { Incident, LifecycleEvent, SosReport, Store, TelemetryRecord } from '../../store/store.js'
-import type { IncidentRow, Person, Place, StoryEntry } from './wire.js'
+import type { Delivery, IncidentRow, Person, Place, StoryEntry } from './wire.js'
 
 type Stores = Pick<Store, 'users' | 'telemetry'>
 
@@ -40,6 +42,7 @@ function rowOf(incident: Incident, name: string, last: TelemetryRecord | null): 
       openedByRelay: openedBy?.externalUserId,
       unattributed,
       cancelHeardAt: cancelHeard?.at,
+      isDrill: isDrill(incident) ? (true as const) : undefined,
     }),
     ...batteriesOf(here.isTelemetry ? { ...report.fields, ...last?.fields } : report.fields),
   }
@@ -84,12 +87,13 @@ export function batteriesOf(fields: Record<string, unknown> = {}) {
   }
 }
 
-export function storyEntryOf(event: LifecycleEvent): StoryEntry {
+export function storyEntryOf(event: LifecycleEvent, notes: readonly DeliveryNote[]): StoryEntry {
   const { at, type, version, by, note, relayedBy, report, cancelHeard } = event
   return {
     at,
     type,
     version,
+    deliveries: notes.map(deliveryOf),
     ...present({ by, note, relayedBy: relayedBy?.externalUserId, heardBy: cancelHeard?.gatewayId }),
     ...(report
       ? {
@@ -106,6 +110,10 @@ export function storyEntryOf(event: LifecycleEvent): StoryEntry {
         }
       : {}),
   }
+}
+
+function deliveryOf({ at, sessions, webhookId, attempts, gaveUp }: DeliveryNote): Delivery {
+  return { at, ...present({ sessions, webhookId, attempts, gaveUp }) }
 }
 
 type Present<Given> = { [Key in keyof Given]?: Exclude<Given[Key], undefined> }

@@ -92,6 +92,7 @@ function stream(
         if (!raw.writableNeedDrain) send('positions', people)
       }),
     ),
+    ...appIds.map((appId) => live.hooksOf(appId).watch((hooks) => send('hooks', hooks))),
     // Also the sign of life by which a page knows that it still hears us.
     live.health.watch((health) => {
       if (mayStay() && !raw.writableNeedDrain) send('health', health)

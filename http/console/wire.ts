@@ -52,6 +52,8 @@ export interface IncidentRow {
   openedByRelay?: string
   /** Nobody knows whose call for help it is. */
   unattributed?: { sender: string; why: string; name?: string }
+  /** Sent by `connect-broker doctor`: alarms nobody. */
+  isDrill?: true
   /** A wearable said by radio that it is over; whether that is so nobody knows. */
   cancelHeardAt?: string
 }
@@ -72,6 +74,19 @@ export interface StoryEntry {
     fields?: Record<string, unknown>
   }
   heardBy?: string
+  /** Who got this event, oldest first, as far as it was written down. */
+  deliveries: Delivery[]
+}
+
+export interface Delivery {
+  at: string
+  /** Sessions of the person that it was sent to. */
+  sessions?: number
+  /** The web hook that took it. */
+  webhookId?: string
+  attempts?: number
+  /** Why the web hook did not take it: it is a dead letter. */
+  gaveUp?: string
 }
 
 export interface TrailDot {
@@ -124,6 +139,46 @@ export interface HealthNow {
   storeMs: number
   lagMs: number
   at: string
+}
+
+/** How a web hook does. Of its URL only scheme, host and port are told. */
+export interface HookRow {
+  id: string
+  target: string
+  state: 'starting' | 'delivering' | 'failing'
+  deliveredAt: string | null
+  failure: { at: string; reason: string } | null
+  held: { incidentId: string; since: string }[]
+  waiting: number
+  waitingSince: string | null
+  deadLetters: number
+  deadLettersDropped: number
+  /** When part of the event log was gone before it could be delivered. */
+  gapAt: string | null
+}
+
+export interface HooksNow {
+  appId: string
+  hooks: HookRow[]
+}
+
+export interface DeadLetterRow {
+  eventId: string
+  incidentId: string
+  externalUserId: string
+  type: StoryEntry['type']
+  happenedAt: string
+  /** When it was given up. */
+  at: string
+  attempts: number
+  reason: string
+}
+
+export interface Redelivered {
+  delivered: number
+  left: number
+  /** Why the first of those that are left was not taken. */
+  reason: string | null
 }
 
 export interface IncidentNews {

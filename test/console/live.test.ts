@@ -104,6 +104,19 @@ for (const setup of ['embedded store', 'two nodes'] satisfies Setup[]) {
       },
     )
 
+    await t.test('the story says that the phone was sent each event', async (t) => {
+      let told: IncidentStory
+      do told = (await marta.get(`/apps/app-a/incidents/${id}`)).json as IncidentStory
+      while (told.story.some(({ deliveries }) => deliveries.length === 0))
+      t.match(
+        told.story.map(({ type, deliveries }) => ({ type, deliveries })),
+        [
+          { type: 'processed', deliveries: [{ sessions: 1, at: String }] },
+          { type: 'acknowledged', deliveries: [{ sessions: 1, at: String }] },
+        ],
+      )
+    })
+
     await t.test('resolve closes it, once; it is found among the closed ones', async (t) => {
       t.match((await marta.post(`/apps/app-a/incidents/${id}/resolve`)).json, {
         incident: { status: 'resolved' },
@@ -131,6 +144,7 @@ for (const setup of ['embedded store', 'two nodes'] satisfies Setup[]) {
         'gateways',
         'mesh',
         'nodes',
+        'webhooks/desk/dead-letters',
       ]
       for (const path of paths) {
         const answer = await marta.get(`/apps/app-b/${path}`)
@@ -141,6 +155,7 @@ for (const setup of ['embedded store', 'two nodes'] satisfies Setup[]) {
         for (const verb of ['acknowledge', 'resolve'])
           readError(await marta.post(`/apps/${appId}/incidents/${theirs}/${verb}`), 404)
       readError(await marta.get(`/apps/app-a/incidents/${theirs}`), 404)
+      readError(await marta.post('/apps/app-b/webhooks/desk/dead-letters/redeliver'), 404)
       await phone.report({ message: 'later' })
       t.match(await stream.next<IncidentNews>('incident'), { incident: { appId: 'app-a', message: 'later' } })
       const { body } = await backendOf(broker, 'app-b').get(`/incidents/${theirs}`)
@@ -156,6 +171,21 @@ for (const setup of ['embedded store', 'two nodes'] satisfies Setup[]) {
       readError(await marta.post('/apps/app-a/gateways', { gatewayId: 'mine' }), 404)
       readError(await marta.post('/apps/app-a/gateways/hut/rotate'), 404)
       t.match((await marta.get('/apps/app-a/mesh')).json, { why: [] })
+    })
+
+    await t.test('a drill of the doctor is marked as one, and only by whose it is', async (t) => {
+      const doctor = await connectPhone(
+        t,
+        broker,
+        broker.credentials('connect-broker-doctor', 'app-a', 'old secret of a'),
+      )
+      const eve = await connectPhone(t, broker, broker.credentials('eve', 'app-a', 'old secret of a'))
+      const fields = { drill: true, triggerSource: 'connect_broker_doctor', message: 'DRILL' }
+      await doctor.report(fields)
+      t.equal((await stream.next<IncidentNews>('incident'))?.incident.isDrill, true)
+      await eve.report(fields)
+      const real = (await stream.next<IncidentNews>('incident'))?.incident
+      t.match(real, { person: { externalUserId: 'eve' }, message: 'DRILL', isDrill: undefined })
     })
   })
 }

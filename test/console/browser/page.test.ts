@@ -3,16 +3,24 @@ import { createRequire } from 'node:module'
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { connectPhone, startNodes } from '../../support/api.js'
+import { connectPhone, sdkOf, startNodes } from '../../support/api.js'
+import { createWebhookApps, startReceiver, WEBHOOK_ENV } from '../../support/webhook-receiver.js'
 import { launchBrowser, logInOnPage, openPage } from '../../support/browser.js'
 
 const SECRET_A = 'old secret of a'
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 t.test('the live page in a real browser', async (t) => {
+  const receiver = await startReceiver(t)
+  receiver.answer = () => 422
   const [broker] = await startNodes(t, 'embedded store', {
     LIMIT_LOOPBACK: 'true',
     LOGIN_FAILURES_PER_IDENTITY: '3',
+    ...WEBHOOK_ENV,
+    WEBHOOK_GIVE_UP_S: '1',
+    APPS_FILE: createWebhookApps(t, [
+      { id: 'desk', url: `${receiver.url}?key=hidden`, secrets: [receiver.secret] },
+    ]).file,
   })
   const browser = await launchBrowser(t)
   const page = await openPage(t, browser, broker)
@@ -104,9 +112,54 @@ t.test('the live page in a real browser', async (t) => {
     t.match(await ann.next(), { type: 'acknowledged' })
     await second.locator('.row.acknowledged').waitFor()
     await silent(second)
-    const entry = page.locator('.story li').first()
+    const entry = page.locator('.story > li').first()
     await entry.getByText('helicopter is on its way').waitFor()
     t.match(await entry.textContent(), /acknowledged by console \(Marta\)/)
+  })
+
+  await t.test(
+    'what a web hook did not take is in the story and in the strip, and is sent again',
+    async (t) => {
+      for (const what of ['sent to the person’s sessions: 1', 'given up for web hook desk: status 422'])
+        await page.locator('.story > li').last().getByText(what).waitFor()
+      await page.locator('.health.warn').getByText('web hook fails: app-a/desk').waitFor()
+      await page.getByRole('button', { name: 'Reception' }).click()
+      const hook = page.getByRole('region', { name: 'Web hook desk' })
+      await hook.getByText('Not delivered, given up: 2').waitFor()
+      t.match(await hook.textContent(), /http:\/\/127\.0\.0\.1:\d+ · delivering.*status 422/)
+      t.notMatch(await page.locator('body').textContent(), /hidden|hook\?/, 'neither path nor query')
+      await axe(t, page, 'web hooks')
+      receiver.answer = () => 200
+      await hook.getByRole('button', { name: 'Send all again' }).click()
+      await axe(t, page, 'the question about dead letters')
+      await page.getByRole('dialog').getByRole('button', { name: 'Send all again' }).click()
+      await page.locator('.health:not(.warn)').waitFor()
+      await hook.getByText('Not delivered').waitFor({ state: 'detached' })
+      t.strictSame(
+        receiver.deliveries.slice(-2).map(({ event }) => event.type),
+        ['processed', 'acknowledged'],
+      )
+      await page.getByRole('button', { name: 'Incidents' }).click()
+      await page.locator('.row').click()
+      await page.locator('.story > li').first().getByText('taken by web hook desk').waitFor()
+    },
+  )
+
+  await t.test('a drill is shown as one, and neither sounds nor counts', async (t) => {
+    const doctor = await connectPhone(
+      t,
+      broker,
+      broker.credentials('connect-broker-doctor', 'app-a', SECRET_A),
+    )
+    await doctor.report()
+    const row = page.locator('.row.drill')
+    await row.getByText('DRILL').waitFor()
+    await silent(page)
+    t.equal(await page.title(), '(1) Open SOS')
+    t.equal(await page.locator('.badge').textContent(), '1')
+    await axe(t, page, 'a drill')
+    await sdkOf(broker, broker.credentials('connect-broker-doctor', 'app-a', SECRET_A)).post('/sos/cancel')
+    await row.waitFor({ state: 'detached' })
   })
 
   await t.test('a stolen cookie of app A shows nothing of app B', async (t) => {
