@@ -51,6 +51,11 @@ function show(map: L.Map): () => void {
   const trail = L.polyline([], { color: '#d1363b', weight: 3, opacity: 0.7, interactive: false })
   let focus: object | null = null
   let hasFitted = false
+  const partsNow = () => {
+    const { incidents, people, selected, focus: wanted } = store.get()
+    return [incidents, people, selected, wanted]
+  }
+  let drawn: unknown[] = []
 
   function put(
     key: string,
@@ -65,7 +70,10 @@ function show(map: L.Map): () => void {
       : { radius: 5, color: '#fff', weight: 1, fillColor: '#2563a8', fillOpacity: 0.9 }
     const known = dots.get(key)
     if (known) {
-      known.setLatLng(at).setStyle(look)
+      // Whatever is touched is painted again, and a thousand dots take as long as four frames.
+      const { lat, lng } = known.getLatLng()
+      if (lat !== at[0] || lng !== at[1]) known.setLatLng(at)
+      if (known.options.fillColor !== look.fillColor) known.setStyle(look)
       return
     }
     const label = document.createElement('span')
@@ -74,6 +82,7 @@ function show(map: L.Map): () => void {
   }
 
   function draw(): void {
+    drawn = partsNow()
     const { incidents, people, selected, focus: wanted } = store.get()
     const seen = new Set<string>()
     const sosOf = new Set<string>()
@@ -146,7 +155,10 @@ function show(map: L.Map): () => void {
     }, 250)
   }
   draw()
-  const stops = [store.subscribe(soon), trails.subscribe(soon)]
+  const soonIfChanged = () => {
+    if (partsNow().some((part, i) => part !== drawn[i])) soon()
+  }
+  const stops = [store.subscribe(soonIfChanged), trails.subscribe(soon)]
   return () => {
     clearTimeout(timer)
     for (const stop of stops) stop()
