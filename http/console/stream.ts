@@ -5,7 +5,7 @@ import type { EventBell } from '../../store/event-bell.js'
 import type { LifecycleEvent, Store } from '../../store/store.js'
 import type { Live } from './live.js'
 import { readRows } from './rows.js'
-import type { IncidentNews } from './wire.js'
+import type { HooksNow, IncidentNews } from './wire.js'
 
 export interface ConsoleStreamOptions {
   store: Store
@@ -42,6 +42,8 @@ function stream(
   const appIds = access.appIds()
   /** The newest event of each incident that was not told yet. */
   const untold = new Map<string, LifecycleEvent>()
+  /** Told whenever they change, so what waits for a slow reader must not be left out. */
+  const untoldHooks = new Map<string, HooksNow>()
   let isTelling = false
 
   const send = (event: string, data: unknown) =>
@@ -76,6 +78,14 @@ function stream(
     isTelling = false
   }
 
+  function tellHooks(): void {
+    for (const [appId, hooks] of untoldHooks) {
+      if (raw.destroyed || raw.writableNeedDrain) return
+      untoldHooks.delete(appId)
+      send('hooks', hooks)
+    }
+  }
+
   const onBell = (event?: LifecycleEvent) => {
     if (!mayStay() || !event) return
     untold.set(event.incidentId, event)
@@ -92,13 +102,21 @@ function stream(
         if (!raw.writableNeedDrain) send('positions', people)
       }),
     ),
-    ...appIds.map((appId) => live.hooksOf(appId).watch((hooks) => send('hooks', hooks))),
+    ...appIds.map((appId) =>
+      live.hooksOf(appId).watch((hooks) => {
+        untoldHooks.set(appId, hooks)
+        tellHooks()
+      }),
+    ),
     // Also the sign of life by which a page knows that it still hears us.
     live.health.watch((health) => {
       if (mayStay() && !raw.writableNeedDrain) send('health', health)
     }),
   ]
-  raw.on('drain', () => void tell())
+  raw.on('drain', () => {
+    tellHooks()
+    void tell()
+  })
   raw.on('error', () => {})
   raw.on('close', () => stops.forEach((stop) => stop()))
 }
