@@ -38,16 +38,17 @@ const started = performance.now()
 let passed = 0
 let failed = 0
 
-// Each of some 200 brokers would make a certificate, and find and compile all of its files, on its own.
+// Each of some 200 brokers would make a certificate, and every process find and compile all of its files, on its own.
 const { ensureSelfSigned } = await import('../dist/broker/certificate.js')
-const { packBroker } = await import('./pack-broker.mjs')
+const { packLibraries, packPrograms } = await import('./pack.mjs')
 const runDir = mkdtempSync(join(tmpdir(), 'connect-broker-'))
 await ensureSelfSigned(runDir)
+await Promise.all([packPrograms(runDir), packLibraries(runDir)])
 const testEnv = {
   ...process.env,
   TAP_TIMEOUT: String(FILE_LIMIT_S),
   TEST_CERTIFICATE_DIR: join(runDir, 'tls'),
-  TEST_BROKER: await packBroker(runDir),
+  TEST_PROGRAMS: runDir,
   ...(chromium === null ? {} : { CHROMIUM: chromium }),
 }
 

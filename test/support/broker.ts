@@ -14,7 +14,7 @@ export const root = new URL('../../..', import.meta.url).pathname
 /** The broker as it is shipped. */
 export const shippedProgram = join(root, 'dist/broker/main.js')
 /** The same packed into one file, which starts in half the time, when the tests run together (scripts/test.mjs). */
-export const testProgram = process.env.TEST_BROKER ?? shippedProgram
+export const testProgram = packedProgram('broker.cjs') ?? shippedProgram
 
 export type LogLine = Record<string, unknown> & { msg?: string }
 
@@ -100,6 +100,12 @@ export async function startBroker(
       return child.exitCode
     },
   }
+}
+
+/** A program that the test run has packed; undefined when a file runs alone. */
+export function packedProgram(name: string): string | undefined {
+  const directory = process.env.TEST_PROGRAMS
+  return directory === undefined ? undefined : join(directory, name)
 }
 
 /** Making a certificate is a good part of a start; the test run has made one for all brokers with a directory of ours. */

@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { root } from './broker.js'
+import { packedProgram, root } from './broker.js'
 import type { Broker } from './broker.js'
 import { runProgram } from './programs.js'
 
+/** The commands as they are shipped. */
 export const cliProgram = join(root, 'dist/broker/cli/connect-broker.js')
+const testedProgram = packedProgram('connect-broker.cjs') ?? cliProgram
 
 export interface CliResult {
   code: number | null
@@ -21,7 +23,7 @@ export async function runCli(
   env: NodeJS.ProcessEnv = {},
   { before = [] as string[], nodeOptions = [] as string[] } = {},
 ): Promise<CliResult> {
-  const [program, ...rest] = [...before, process.execPath, ...nodeOptions, cliProgram, ...args] as [
+  const [program, ...rest] = [...before, process.execPath, ...nodeOptions, testedProgram, ...args] as [
     string,
     ...string[],
   ]

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { root, startBroker, temporaryDirectory } from '../../support/broker.js'
+import { packedProgram, root, startBroker, temporaryDirectory } from '../../support/broker.js'
 import { runProgram } from '../../support/programs.js'
 import { logIn } from '../../support/raw-client.js'
 
@@ -70,5 +70,6 @@ t.test('sign says in one line what is wrong, on standard error, and prints nothi
 
 function sign(t: Test, dataDir: string, args: string[]) {
   const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
-  return runProgram(t, process.execPath, [join(root, 'dist/broker/sign.js'), ...args], { env }).ended
+  const program = packedProgram('sign.cjs') ?? join(root, 'dist/broker/sign.js')
+  return runProgram(t, process.execPath, [program, ...args], { env }).ended
 }
