@@ -62,7 +62,7 @@ t.test(
     t.match(await away.json(), {
       status: 'degraded',
       reasons: [
-        /^Redis takes no writes \((Redis closed the connection|write EPIPE|.*ENOENT.*)\): SOS and telemetry go to the journal/,
+        /^Redis takes no writes \((Redis closed the connection|write EPIPE|read ECONNRESET|.*ENOENT.*)\): SOS and telemetry go to the journal/,
       ],
     })
     t.equal((await get(ports.admin, '/healthz')).status, 200)
