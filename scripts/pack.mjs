@@ -142,10 +142,11 @@ const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { Script } = require('node:vm')
 const filename = join(__dirname, ${JSON.stringify(packed)})
+const main = ${JSON.stringify(main)}
 const cacheFile = filename + '.cache'
 const cachedData = existsSync(cacheFile) ? readFileSync(cacheFile) : undefined
-const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData })
+// Under the name of what was packed, by which tap leaves its own lines out of a failure's report.
+const script = new Script(readFileSync(filename, 'latin1'), { filename: main, cachedData })
 if (process.env.PACKED_WRITES_CODE) process.on('exit', () => writeFileSync(cacheFile, script.createCachedData()))
-const main = ${JSON.stringify(main)}
 script.runInThisContext()(createRequire(main), main, module, module.exports, dirname(main))
 `
