@@ -91,8 +91,8 @@ t.test('contract 3: a slow store loses no SOS of a client that is gone already',
 })
 
 t.test('a WebSocket client whose connection the broker ends is not kept waiting', async (t) => {
-  const broker = await startBroker(t, { env: { CONNECT_TIMEOUT_MS: '1000' } })
-  for (const transport of ['ws', 'wss'] as const) {
+  const broker = await startBroker(t, { env: { CONNECT_TIMEOUT_MS: '3000' } })
+  const inTurn = async (transport: 'ws' | 'wss') => {
     // The first says nothing and is closed after CONNECT_TIMEOUT_MS; the other must not take as long.
     const silent = await openWire(t, broker, transport)
     const ended = await openWire(t, broker, transport)
@@ -105,6 +105,7 @@ t.test('a WebSocket client whose connection the broker ends is not kept waiting'
     await Promise.all(closed)
     t.same(order, ['ended', 'silent'], transport)
   }
+  await Promise.all([inTurn('ws'), inTurn('wss')])
 })
 
 t.test('[MQTT-3.2.2-5] the refusing CONNACK arrives before the close, 40 times in a row', async (t) => {

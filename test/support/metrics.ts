@@ -25,3 +25,15 @@ export async function metricsUntil(broker: Broker, fits: (read: Reading) => bool
     if (fits(read)) return read
   }
 }
+
+/** Environment of a broker that `readCollected` is for. */
+export const COLLECTS_ON_SIGNAL = {
+  NODE_OPTIONS: `--import ${new URL('gc-on-signal.js', import.meta.url).href}`,
+}
+
+/** Metrics when the garbage is collected, so that memory is what is really held. */
+export async function readCollected(broker: Broker): Promise<Reading> {
+  broker.child.kill('SIGUSR2')
+  await readMetrics(broker) // the signal was sent before this was asked, so it is handled before the next
+  return readMetrics(broker)
+}

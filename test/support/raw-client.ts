@@ -19,8 +19,8 @@ export interface RawClient {
   next(): Promise<Packet>
   /** The next packet of this kind; others before it are passed over. */
   nextOf<Cmd extends Packet['cmd']>(cmd: Cmd): Promise<Extract<Packet, { cmd: Cmd }>>
-  /** The same, and the others stay where they are. */
-  take<Cmd extends Packet['cmd']>(cmd: Cmd): Promise<Extract<Packet, { cmd: Cmd }>>
+  /** The same, and the others stay where they are; the one with this identifier if one is given. */
+  take<Cmd extends Packet['cmd']>(cmd: Cmd, messageId?: number): Promise<Extract<Packet, { cmd: Cmd }>>
   /** Every packet that came until the connection ended. */
   untilClosed(): Promise<Packet[]>
   /** All bytes received so far. */
@@ -83,9 +83,11 @@ export function createRawClient(t: Test, socket: Duplex, protocolVersion: Protoc
         if (packet.cmd === cmd) return packet as Extract<Packet, { cmd: typeof cmd }>
       }
     },
-    async take<Cmd extends Packet['cmd']>(cmd: Cmd) {
+    async take<Cmd extends Packet['cmd']>(cmd: Cmd, messageId?: number) {
       for (;;) {
-        const at = packets.findIndex((packet) => packet.cmd === cmd)
+        const at = packets.findIndex(
+          (packet) => packet.cmd === cmd && (messageId === undefined || packet.messageId === messageId),
+        )
         if (at >= 0) return packets.splice(at, 1)[0] as Extract<Packet, { cmd: Cmd }>
         if (isClosed) throw new Error('the connection was closed')
         await something()
