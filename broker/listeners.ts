@@ -14,7 +14,7 @@ import type { ReadingTurns } from './gate/reading-turns.js'
 import type { UnderWay } from './gate/taking.js'
 import type { Door, Upgrade } from './door/door.js'
 import { Gate } from './gate/gate.js'
-import type { GateLimits, GateOptions, Transport } from './gate/gate.js'
+import type { GateLimits, GateOptions, Transport } from './gate/gate-options.js'
 import { SettingError } from './setting-error.js'
 import { acceptWebSockets } from './websocket.js'
 

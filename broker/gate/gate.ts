@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
-import type { Admission } from './admission.js'
 import { PartialPacket, readFrame } from './framing.js'
+import type { GateOptions, Origin, Treatment } from './gate-options.js'
 import { KeepAlive } from './keep-alive.js'
 import {
   encodeAck,
@@ -13,79 +13,14 @@ import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
 import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
 import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
-import type { ReadingTurns } from './reading-turns.js'
 import { ProtocolViolation, REASON } from './reason.js'
 import { Taking } from './taking.js'
-import type { UnderWay } from './taking.js'
 import { WaitingTelemetry } from './waiting-telemetry.js'
 
-export type Transport = 'tcp' | 'tls' | 'ws' | 'wss'
-
-/** Where a connection comes from. */
-export interface Origin {
-  transport: Transport
-  /** Textual IP address. */
-  address: string
-  port: number
-}
-
-export interface GateLimits {
-  /** Largest CONNECT, in bytes. */
-  connectBytesMax: number
-  /** Time from accept to a whole CONNECT. */
-  connectTimeoutMs: number
-  /** Largest packet after CONNECT, in bytes. */
-  packetBytesMax: number
-  /** Telemetry a connection may send: average per second, and at once. */
-  telemetryRate: number
-  telemetryBurst: number
-}
-
-export interface GateOptions {
-  /** Socket or WebSocket stream. The gate owns it from here on. */
-  wire: Duplex
-  origin: Origin
-  /** Identifier of this connection inside the process; no other connection has it. */
-  sessionId: string
-  limits: GateLimits
-  /** Whether a publication may be read more slowly than it comes. */
-  isPaced: (topicName: string) => boolean
-  /** The room that such publications of all connections share. */
-  admission: Admission
-  /** Whose bytes are read when. */
-  turns: ReadingTurns
-  /** What all connections have at the handlers besides. */
-  underWay: UnderWay
-  /** A CONNECT passed every check; the engine is to take the gate over. */
-  onConnect: (gate: Gate) => void
-  /**
-   * A checked publication of QoS 0 or 1 goes to the handlers; the handshake of QoS 2 is the engine's. Resolves when it may
-   * be acknowledged; rejects when it must not be, and the connection ends.
-   */
-  onPublish: (gate: Gate, packet: PublishPacket) => Promise<void>
-  onViolation: (gate: Gate, violation: ProtocolViolation) => void
-  /** Nothing came for one and a half times Keep Alive. */
-  onSilence: () => void
-  /** Telemetry that waited when its connection ended, unacknowledged, while too much of others' did as well. */
-  onDropped: (gate: Gate, count: number) => void
-  /** PUBACK, or PUBREC of QoS 2, goes to the wire: how long after its PUBLISH was read, in milliseconds. */
-  onAcknowledged: (isPaced: boolean, afterMs: number) => void
-}
-
-/** How a client is served that is no phone. */
-export interface Treatment {
-  isPaced: (topicName: string) => boolean
-  /** What does not wait all the same; asked only about what would have to. */
-  isUrgent: (packet: PublishPacket) => boolean
-  /** Paced publications a second on average, and at once. */
-  rate: number
-  burst: number
-  hasWildcards: boolean
-}
-
 /**
- * Every byte of a client passes here before the engine sees it, and every byte of the engine before the
- * client does. Readable side: checked 3.1.1 packets. Writable side: 3.1.1 packets, sent in the client's version.
+ * Every byte of a client passes here before anybody sees it, and every byte for the client before it does. Publications
+ * of QoS 0 and 1 go to the handlers, everything else to the engine. Readable side: checked 3.1.1 packets for the engine.
+ * Writable side: its 3.1.1 packets, sent in the client's version.
  *
  *     awaiting-connect ─CONNECT→ connecting ─CONNACK 0→ open ─→ closing ─→ closed
  *                                                         └─→ leaving ──┘
@@ -279,10 +214,11 @@ export class Gate extends Duplex {
   #mayRead(): boolean {
     if (this.#state === 'awaiting-connect') return true
     const isOpen = this.#state === 'open' || this.#state === 'leaving'
-    if (!isOpen || this.#isLastRead) return isOpen
+    if (!isOpen || !this.#taking.mayTake()) return false
+    if (this.#isLastRead) return true
     // Each that waits costs more than its bytes, and a block from the wire holds thousands.
     const isHeld = this.#state === 'open' && this.#waiting.isFull
-    return !isHeld && !this.#outbound?.isSettlingFilters && this.#taking.mayTake()
+    return !isHeld && !this.#outbound?.isSettlingFilters
   }
 
   /** What was read of the wire and had no room until now. */
@@ -296,7 +232,7 @@ export class Gate extends Duplex {
     this.#options.turns.wait(() => {
       this.#isReadScheduled = false
       if (this.#partial.length > 0) this.#readPartial()
-      if (this.#isLastRead && !this.#isReadScheduled) this.#close(null)
+      this.#closeIfRead()
       this.#paceWire()
     })
   }
@@ -569,7 +505,12 @@ export class Gate extends Duplex {
   #closeAfterRest(): void {
     this.#isLastRead = true
     if (this.#partial.length > 0 && !this.#isReadScheduled) this.#readPartial()
-    if (!this.#isReadScheduled) this.#close(null)
+    this.#closeIfRead()
+  }
+
+  #closeIfRead(): void {
+    if (!this.#isLastRead || this.#isReadScheduled) return
+    if (this.#partial.length === 0 || this.#mayRead()) this.#close(null)
   }
 
   #close(reason: Reason | null): void {

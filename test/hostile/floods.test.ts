@@ -45,6 +45,38 @@ t.test('a flood of SOS stays with the clients that send it, and each is stored i
   t.ok(largeOnes <= 4, `of 20,000 bytes each ${largeOnes} at a time: no more than 64 KiB and one`)
 })
 
+t.test(
+  'what stands before the end of a connection is bounded as well, and all of it is stored',
+  async (t) => {
+    const broker = await startBroker(t)
+    const users = ['FIN', 'DISCONNECT', 'violation']
+    const payloads = Array.from({ length: EACH }, (_, n) => sosPayload(n))
+    const clients = await Promise.all(
+      users.map(async (user) => {
+        const wire = await openWire(t, broker, 'tcp', { allowHalfOpen: true })
+        const client = createRawClient(t, wire.stream, 4)
+        const publications = payloads.map((payload, n) =>
+          publishBytes('sos/alerts', payload, { messageId: n + 1 }),
+        )
+        const parts = [connectBytes(broker.credentials(user)), ...publications]
+        if (user === 'FIN') wire.sendAndClose(parts)
+        else wire.sendTogether([...parts, Buffer.from(user === 'DISCONNECT' ? 'e000' : '0000', 'hex')])
+        return client
+      }),
+    )
+    for (const client of clients) {
+      const answers = await client.untilClosed()
+      t.equal(answers.filter(({ cmd }) => cmd === 'puback').length, EACH)
+    }
+    const read = await readMetrics(broker)
+    t.equal(read('connect_broker_messages_total', { kind: 'sos' }), users.length * EACH)
+    await broker.stop()
+    const { byUser } = mostUnderWay(broker.log)
+    t.equal(byUser.size, users.length)
+    for (const [userId, count] of byUser) t.ok(count <= OF_ONE_CONNECTION, `${count} of ${userId} at a time`)
+  },
+)
+
 t.test('of a block of the smallest packets no more is held than counts as 64 KiB', async (t) => {
   const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
   const wire = await openWire(t, broker, 'tcp')
