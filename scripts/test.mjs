@@ -14,11 +14,16 @@ const HOW_TO_GET_CHROMIUM =
   'On Debian or Ubuntu: sudo apt-get install -y chromium; then npm run console:check'
 // These first, so that the last one does not run alone.
 const TAKES_LONG = [
+  'console/browser/page',
   'gate/fuzz',
+  'tenants/mqtt-matrix',
   'backend/event-stream',
-  'gate/closing',
   'store-away/store-away',
+  'journal/exactly-once',
+  'redis-trouble/refusals',
+  'redis-trouble/sentinel',
   'gate/slow-reader',
+  'hooks/delivery',
 ]
 const wanted = testFiles('dist/test').filter(
   (file) => words.length === 0 || words.some((word) => file.includes(word)),
