@@ -78,7 +78,7 @@ export class Gate extends Duplex {
       admission: options.admission,
       mayRelease: () => this.#taking.mayTake(),
       onRelease: (packets) => {
-        for (const packet of packets) this.#handOn(packet, true)
+        for (const packet of publicationsIn(packets)) this.#handOn(packet, true)
         this.#readRest()
         this.#paceWire()
       },
@@ -194,10 +194,9 @@ export class Gate extends Duplex {
         this.#keepAlive?.heard()
         const { version } = this.connect
         const packet = readPacket(bytes, frame, version)
-        const checked = this.#accept(packet)
         // 3.1.1 passes as it came; 3.1 may carry DUP where 3.1.1 forbids it, so it is written anew like 5.0.
-        if (checked)
-          forEngine.push(version === 4 ? bytes.subarray(frame.start, frame.end) : encodeForEngine(packet))
+        const in311 = () => (version === 4 ? bytes.subarray(frame.start, frame.end) : encodeForEngine(packet))
+        if (this.#accept(packet, in311)) forEngine.push(in311())
       }
     } catch (error) {
       this.#pushAll(forEngine)
@@ -265,11 +264,11 @@ export class Gate extends Duplex {
   }
 
   /** Keeps the books about a checked packet; false when the engine is not to see it. */
-  #accept(packet: ClientPacket): boolean {
+  #accept(packet: ClientPacket, in311: () => Buffer): boolean {
     const outbound = this.#outbound as Outbound
     switch (packet.is) {
       case 'publish':
-        return this.#acceptPublish(packet, outbound)
+        return this.#acceptPublish(packet, outbound, in311)
       case 'subscribe':
         outbound.subscribes.set(
           packet.packetId,
@@ -304,7 +303,7 @@ export class Gate extends Duplex {
     }
   }
 
-  #acceptPublish(packet: PublishPacket, outbound: Outbound): boolean {
+  #acceptPublish(packet: PublishPacket, outbound: Outbound, in311: () => Buffer): boolean {
     const { packetId, qos, topicName } = packet
     if (qos === 2 && outbound.isUnreleased(packetId)) {
       // [MQTT-4.3.3-2]: the same publication again; answered again, handled once.
@@ -323,7 +322,7 @@ export class Gate extends Duplex {
     outbound.expectAnswer(packetId, qos, isPaced)
     const mayGoOn =
       this.#state === 'leaving' || !isPaced || this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)
-    if (!mayGoOn) this.#waiting.add(packet)
+    if (!mayGoOn) this.#waiting.add(in311())
     else if (qos === 2) return true
     else this.#handOn(packet, isPaced)
     return false
@@ -540,20 +539,12 @@ export class Gate extends Duplex {
   }
 
   #handOverUnseen(): void {
-    const waiting = this.#waiting.takeAll()
+    // Of QoS 2 the engine has not read all.
+    const unread = (this.read() as Buffer | null) ?? EMPTY
+    const unseen = [...publicationsIn(unread), ...publicationsIn(this.#waiting.takeAll())]
     if (this.#waiting.length > 0) this.#options.onDropped(this, this.#waiting.length)
     this.#waiting.clear()
-    for (const packet of [...this.#readUnseen(), ...waiting])
-      this.#options.onPublish(this, packet).catch(() => {})
-  }
-
-  /** Publications of QoS 2 that the engine has not read. */
-  *#readUnseen(): Iterable<PublishPacket> {
-    const unseen = (this.read() as Buffer | null) ?? Buffer.alloc(0)
-    for (let frame = readFrame(unseen, 0, Infinity); frame; frame = readFrame(unseen, frame.end, Infinity)) {
-      const packet = frame.type === TYPE.publish && readPacket(unseen, frame, 4)
-      if (packet && packet.is === 'publish') yield packet
-    }
+    for (const packet of unseen) this.#options.onPublish(this, packet).catch(() => {})
   }
 
   /** The last words still have to reach the client: on TLS and WebSocket they are not in the kernel yet. */
@@ -591,6 +582,15 @@ export class Gate extends Duplex {
   }
 }
 
+/** The publications in checked packets of 3.1.1. */
+function* publicationsIn(bytes: Buffer): Iterable<PublishPacket> {
+  for (let frame = readFrame(bytes, 0, Infinity); frame; frame = readFrame(bytes, frame.end, Infinity)) {
+    const packet = frame.type === TYPE.publish && readPacket(bytes, frame, 4)
+    if (packet && packet.is === 'publish') yield packet
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
 /** What is read as it comes: an SOS with all its properties. More waits for its turn behind other clients'. */
 const AT_ONCE_BYTES_MAX = 4_096
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
