@@ -1,3 +1,4 @@
+import { askAgain } from './ask-again.js'
 import type { Broker } from './broker.js'
 
 /** One reading of /metrics: the sum of the samples of a metric that carry all these labels. */
@@ -23,6 +24,7 @@ export async function metricsUntil(broker: Broker, fits: (read: Reading) => bool
   for (;;) {
     const read = await readMetrics(broker)
     if (fits(read)) return read
+    await askAgain()
   }
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
+import { askAgain } from './ask-again.js'
 
 export interface Program {
   /** Standard output so far. */
@@ -57,5 +58,5 @@ export async function readMetric(adminPort: number, sample: string): Promise<num
 /** Asks until the broker has granted this many topic filters: then the subscribers miss nothing. */
 export async function untilSubscribed(adminPort: number, count: number): Promise<void> {
   const sample = 'connect_broker_subscriptions_total{outcome="granted"}'
-  while ((await readMetric(adminPort, sample)) < count);
+  while ((await readMetric(adminPort, sample)) < count) await askAgain()
 }

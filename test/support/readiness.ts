@@ -1,3 +1,5 @@
+import { askAgain } from './ask-again.js'
+
 /** What `/readyz` says. */
 export interface Readiness {
   status: string
@@ -21,6 +23,7 @@ export async function readinessUntil(
   for (;;) {
     const readiness = await readReadiness(watched)
     if (fits(readiness)) return readiness
+    await askAgain()
   }
 }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { EventJson } from '../../store/event-json.js'
 import { APPS, backendOf } from './api.js'
+import { askAgain } from './ask-again.js'
 import { root, temporaryDirectory } from './broker.js'
 import type { Broker } from './broker.js'
 
@@ -136,6 +137,7 @@ export async function webhookUntil(
     const { webhooks } = body as unknown as { webhooks: WebhookJson[] }
     const webhook = webhooks.find((one) => one.id === id)
     if (webhook && fits(webhook)) return webhook
+    await askAgain()
   }
 }
 
