@@ -15,8 +15,10 @@ import {
 } from '../support/webhook-receiver.js'
 import type { Receiver } from '../support/webhook-receiver.js'
 
+// Each waits out a timeout of its own.
+t.jobs = 2
 for (const setup of ['embedded store', 'redis store'] as const) {
-  t.test(`with the ${setup}`, async (t) => {
+  t.test(`with the ${setup}`, { buffered: true }, async (t) => {
     const receiver = await startReceiver(t)
     const { url, secret } = receiver
     const apps = createWebhookApps(t, [{ id: 'desk', url, secrets: [secret] }])
