@@ -23,10 +23,14 @@ export async function runCli(
   env: NodeJS.ProcessEnv = {},
   { before = [] as string[], nodeOptions = [] as string[] } = {},
 ): Promise<CliResult> {
-  const [program, ...rest] = [...before, process.execPath, ...nodeOptions, testedProgram, ...args] as [
-    string,
-    ...string[],
-  ]
+  const [program, ...rest] = [
+    ...before,
+    process.execPath,
+    '--v8-pool-size=0',
+    ...nodeOptions,
+    testedProgram,
+    ...args,
+  ] as [string, ...string[]]
   const ended = await runProgram(t, program, rest, { env: { PATH: process.env.PATH, ...env } }).ended
   return {
     ...ended,
