@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, appPath, postJson } from './api.js'
+import { ConfirmDialog } from './confirm-dialog.js'
 import { takeIncident } from './live.js'
 import { nameOf } from './state.js'
 import { say } from './text.js'
@@ -12,49 +12,31 @@ export function ActDialog(props: {
   onDone: () => void
 }) {
   const { incident, act, onDone } = props
-  const dialog = useRef<HTMLDialogElement>(null)
-  const [trouble, setTrouble] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  useEffect(() => dialog.current?.showModal(), [])
 
-  async function submit(event: SubmitEvent) {
-    event.preventDefault()
-    const note = String(new FormData(event.currentTarget as HTMLFormElement).get('note') ?? '').trim()
-    setBusy(true)
+  async function change(form: FormData): Promise<string | null> {
+    const note = String(form.get('note') ?? '').trim()
     try {
       const path = appPath(incident.appId, `incidents/${encodeURIComponent(incident.id)}/${act}`)
       const { incident: changed } = await postJson<{ incident: IncidentRow }>(path, note ? { note } : {})
       takeIncident(changed)
-      onDone()
+      return null
     } catch (error) {
-      const isClosed = error instanceof ApiError && error.status === 404
-      setTrouble(say('actionFailed', isClosed ? say('isClosed') : (error as Error).message))
-      setBusy(false)
+      if (error instanceof ApiError && error.status === 404) return say('isClosed')
+      throw error
     }
   }
 
   return (
-    <dialog ref={dialog} onClose={onDone} aria-labelledby="act-question">
-      <form onSubmit={(event) => void submit(event)}>
-        <p id="act-question">
-          {say(act === 'acknowledge' ? 'confirmAcknowledge' : 'confirmResolve', nameOf(incident))}
-        </p>
-        <label class="field">
-          {say('note')}
-          <textarea name="note" maxLength={1000} rows={3} />
-        </label>
-        <p role="alert" class="trouble">
-          {trouble}
-        </p>
-        <p class="actions">
-          <button type="submit" class="main" disabled={isBusy}>
-            {say(act)}
-          </button>
-          <button type="button" onClick={() => dialog.current?.close()}>
-            {say('cancelButton')}
-          </button>
-        </p>
-      </form>
-    </dialog>
+    <ConfirmDialog
+      question={say(act === 'acknowledge' ? 'confirmAcknowledge' : 'confirmResolve', nameOf(incident))}
+      label={say(act)}
+      act={change}
+      onDone={onDone}
+    >
+      <label class="field">
+        {say('note')}
+        <textarea name="note" maxLength={1000} rows={3} />
+      </label>
+    </ConfirmDialog>
   )
 }

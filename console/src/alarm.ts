@@ -3,8 +3,8 @@ import type { State } from './state.js'
 import { say } from './text.js'
 
 /**
- * The alarm sounds while an SOS is open that nobody has acknowledged and that is no drill, unless somebody here has said that he hears it;
- * then it sounds again when a new one comes, and after five minutes without an acknowledgement.
+ * The alarm sounds while an SOS is open that nobody has acknowledged and that is no drill, unless somebody here has said
+ * that he hears it; then it sounds again when a new one comes, and after five minutes without an acknowledgement.
  */
 export const alarm = new Audio('./alarm.wav')
 alarm.loop = true

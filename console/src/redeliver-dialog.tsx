@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
 import { appPath, postJson } from './api.js'
+import { ConfirmDialog } from './confirm-dialog.js'
 import { say } from './text.js'
 import type { Redelivered } from './wire.js'
 
@@ -12,44 +12,21 @@ export function RedeliverDialog(props: {
   onDone: () => void
 }) {
   const { appId, hookId, eventId, onDone } = props
-  const dialog = useRef<HTMLDialogElement>(null)
-  const [trouble, setTrouble] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  useEffect(() => dialog.current?.showModal(), [])
+  const isAll = eventId === undefined
 
-  async function submit(event: SubmitEvent) {
-    event.preventDefault()
-    setBusy(true)
-    try {
-      const path = appPath(appId, `webhooks/${encodeURIComponent(hookId)}/dead-letters/redeliver`)
-      const { reason } = await postJson<Redelivered>(path, eventId === undefined ? {} : { eventId }, LIMIT_MS)
-      if (reason === null) return onDone()
-      setTrouble(say('actionFailed', reason))
-    } catch (error) {
-      setTrouble(say('actionFailed', (error as Error).message))
-    }
-    setBusy(false)
+  async function redeliver(): Promise<string | null> {
+    const path = appPath(appId, `webhooks/${encodeURIComponent(hookId)}/dead-letters/redeliver`)
+    const { reason } = await postJson<Redelivered>(path, isAll ? {} : { eventId }, LIMIT_MS)
+    return reason
   }
 
   return (
-    <dialog ref={dialog} onClose={onDone} aria-labelledby="redeliver-question">
-      <form onSubmit={(event) => void submit(event)}>
-        <p id="redeliver-question">
-          {say(eventId === undefined ? 'confirmSendAll' : 'confirmSendOne', hookId)}
-        </p>
-        <p role="alert" class="trouble">
-          {trouble}
-        </p>
-        <p class="actions">
-          <button type="submit" class="main" disabled={isBusy}>
-            {say(eventId === undefined ? 'sendAllAgain' : 'sendAgain')}
-          </button>
-          <button type="button" onClick={() => dialog.current?.close()}>
-            {say('cancelButton')}
-          </button>
-        </p>
-      </form>
-    </dialog>
+    <ConfirmDialog
+      question={say(isAll ? 'confirmSendAll' : 'confirmSendOne', hookId)}
+      label={say(isAll ? 'sendAllAgain' : 'sendAgain')}
+      act={redeliver}
+      onDone={onDone}
+    />
   )
 }
 
