@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
+import { isDrill } from '../../store/drill-user.js'
 import { readConfig } from '../config.js'
-import { DOCTOR_USER } from '../doctor/doctor-user.js'
 import { openBackend } from './backend.js'
 import { addCommand, addGroup, operatorName, print, readCount, table, printable } from './command.js'
 
@@ -107,7 +107,7 @@ function pathOf(id: string): string {
 function row({ id, state, createdAt, user, latitude, longitude, reports }: IncidentView): string[] {
   const position = latitude === undefined ? '-' : `${latitude},${longitude}`
   // Who is on duty must not run for the doctor's own.
-  const shown = user.externalUserId === DOCTOR_USER ? `${state} (drill)` : state
+  const shown = isDrill(user) ? `${state} (drill)` : state
   return [id, shown, createdAt, user.externalUserId, position, String(reports)]
 }
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { App } from '../../auth/apps.js'
 import { createUser, signUser } from '../../auth/identity.js'
+import { DRILL_USER } from '../../store/drill-user.js'
 import type { Config } from '../config.js'
-import { DOCTOR_USER } from './doctor-user.js'
 import { beginDrill } from './drill.js'
 import type { Drill } from './drill.js'
 import { isHttp, ownEndpoints } from './endpoints.js'
@@ -141,12 +141,12 @@ async function tryToBegin(
 }
 
 function loginOf({ appId, secrets }: App): Login {
-  const { userId } = createUser({ appId, externalUserId: DOCTOR_USER })
+  const { userId } = createUser({ appId, externalUserId: DRILL_USER })
   return {
     appId,
-    externalUserId: DOCTOR_USER,
+    externalUserId: DRILL_USER,
     userId,
-    userHash: signUser(secrets.at(-1) as string, DOCTOR_USER),
+    userHash: signUser(secrets.at(-1) as string, DRILL_USER),
   }
 }
 

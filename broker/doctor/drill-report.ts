@@ -1,8 +1,3 @@
-import { DRILL_USER } from '../../store/drill-user.js'
-
-/** Who sends the drills, in every app. No person has this external user id. */
-export const DOCTOR_USER = DRILL_USER
-
 /** What tells a drill of ours from anything else that this user could have sent. */
 export const DRILL_TRIGGER = 'connect_broker_doctor'
 

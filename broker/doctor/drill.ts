@@ -1,4 +1,5 @@
-import { DOCTOR_USER, DRILL_TRIGGER, drillReport } from './doctor-user.js'
+import { DRILL_USER } from '../../store/drill-user.js'
+import { DRILL_TRIGGER, drillReport } from './drill-report.js'
 import type { Endpoint } from './endpoints.js'
 import { Fault } from './finding.js'
 import type { Finding } from './finding.js'
@@ -28,7 +29,7 @@ export async function beginDrill(ask: Ask): Promise<Drill> {
   const before = await readOpen(ask)
   if (before && before.triggerSource !== DRILL_TRIGGER)
     throw new Fault(
-      `user ${DOCTOR_USER} has an open SOS that is no drill (${before.id}): no drill is sent; look at it`,
+      `user ${DRILL_USER} has an open SOS that is no drill (${before.id}): no drill is sent; look at it`,
     )
   let isSent = before !== null
   let last = 0
@@ -80,7 +81,7 @@ async function takeBack(ask: Ask): Promise<void> {
     throw new Fault(`the drill is still open: connect-broker incidents resolve ${open.id}`)
   const forgotten = await ask('DELETE', '/v1/sdk/me')
   if (forgotten.status !== 204)
-    throw new Fault(`the data of ${DOCTOR_USER} could not be removed (${forgotten.status})`)
+    throw new Fault(`the data of ${DRILL_USER} could not be removed (${forgotten.status})`)
 }
 
 async function readOpen(ask: Ask): Promise<Incident | null> {
