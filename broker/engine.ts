@@ -152,17 +152,19 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return gate && gatewaySessionsOf.get(gate)
   }
 
-  async function take(gate: Gate, publication: Publication): Promise<void> {
+  /** Once for every message, so no layer of `async` more than there must be: each is memory until it is stored. */
+  function take(gate: Gate, publication: Publication): Promise<void> {
     pending.begin()
-    try {
-      const session = sessionsOf.get(gate)
-      if (session) return await takePublish(session, publication)
-      const gateway = gatewaySessionsOf.get(gate)
-      if (gateway) return await gateways.take(gateway, publication)
-      throw new Error('no session')
-    } finally {
-      pending.end()
-    }
+    const taken = handOver(gate, publication)
+    taken.then(pending.end, pending.end)
+    return taken
+  }
+
+  function handOver(gate: Gate, publication: Publication): Promise<void> {
+    const session = sessionsOf.get(gate)
+    if (session) return takePublish(session, publication)
+    const gateway = gatewaySessionsOf.get(gate)
+    return gateway ? gateways.take(gateway, publication) : Promise.reject(new Error('no session'))
   }
 
   const allSessions = () => [...sessions.all(), ...gateways.sessions.all()]

@@ -58,7 +58,7 @@ export function createMesh(options: {
   path: DurablePath
   sos: Handler
   /** Lets telemetry through in turns, so that an SOS waits for little of it. */
-  around: <Result>(work: () => Promise<Result>) => Promise<Result>
+  around: <Result>(work: Promise<Result>) => Promise<Result>
   apps: AppRegistry
   storeTimeoutMs: number
   log: Log
@@ -71,7 +71,7 @@ export function createMesh(options: {
   const intake = createMeshIntake({
     settingsOf: (appId) => settingsOf(apps.find(appId)),
     sos,
-    telemetry: { append: (record, mayBeLast) => around(() => path.telemetry.append(record, mayBeLast)) },
+    telemetry: { append: (record, mayBeLast) => around(path.telemetry.append(record, mayBeLast)) },
     incidents: path.incidents,
     whose,
     nodes,

@@ -166,7 +166,7 @@ async function openEverything(
       ...(path.fallback ? { fallback: path.fallback } : {}),
     }),
     telemetry: ((message) =>
-      admission.around(() => takeTelemetry(message), message.payload.length)) satisfies Handler,
+      admission.around(takeTelemetry(message), message.payload.length)) satisfies Handler,
   }
   const mesh = createMesh({
     owners,

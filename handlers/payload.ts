@@ -29,7 +29,10 @@ export function readJsonObject(payload: Buffer): Record<string, unknown> | null 
 /** What JSON.parse reads at any depth JSON.stringify and Redis cannot write again. */
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
+  if (levels === 0) return true
+  for (const name in value)
+    if (isDeeperThan((value as Record<string, unknown>)[name], levels - 1)) return true
+  return false
 }
 
 /** A point in time as a client wrote it. */
@@ -98,10 +101,17 @@ function asDartWrites(text: string): string {
   }).join('')
 }
 
-/** Fields that are kept as they came; undefined when there are none, or more than FIELDS_LENGTH_MAX. */
-export function keepFields(fields: Record<string, unknown>): Record<string, unknown> | undefined {
-  const isKept = Object.keys(fields).length > 0 && JSON.stringify(fields).length <= FIELDS_LENGTH_MAX
-  return isKept ? fields : undefined
+/**
+ * Fields that are kept as they came; undefined when there are none, or more than FIELDS_LENGTH_MAX. `payloadLength` is
+ * that of the JSON they came in, in bytes: of a short one they are short as well.
+ */
+export function keepFields(
+  fields: Record<string, unknown>,
+  payloadLength = Infinity,
+): Record<string, unknown> | undefined {
+  if (Object.keys(fields).length === 0) return undefined
+  const isShort = payloadLength * GROWTH_MAX <= FIELDS_LENGTH_MAX
+  return isShort || JSON.stringify(fields).length <= FIELDS_LENGTH_MAX ? fields : undefined
 }
 
 /** A string that may be kept: not blank and not longer than a field of ours. Trimmed. */
@@ -136,6 +146,8 @@ const ISO_8601 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?
 const DEVICE_ID_LENGTH_MAX = 128
 // An SOS of the SDK with every field is below 4 KiB. Larger ones would push everybody else's out of the app's log.
 const FIELDS_LENGTH_MAX = 8_192
+/** 1e20 is written as 100000000000000000000, and nothing grows by more. */
+const GROWTH_MAX = 6
 // The SDK nests two levels.
 const JSON_DEPTH_MAX = 32
 const utf8 = new TextDecoder('utf-8', { fatal: true })

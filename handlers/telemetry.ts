@@ -39,7 +39,7 @@ export function createTelemetryHandler(options: {
       occurredAt: time?.text ?? now,
       receivedAt: now,
       ...(position ? { position } : {}),
-      fields: keepFields(others) ?? {},
+      fields: keepFields(others, payload.length) ?? {},
     })
     learnAlias(user, readNamedDevices(json))
     return { is: 'accepted', notes: time ? [] : ['no-usable-timestamp'] }

@@ -51,7 +51,8 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
   }
 
   const admission: Admission & {
-    around<Result>(work: () => Promise<Result>, bytes?: number): Promise<Result>
+    /** Counts what was just begun as one message, of so many bytes, that is under way until it is done. */
+    around<Result>(work: Promise<Result>, bytes?: number): Promise<Result>
     /** For whoever watches: bytes that wait at connections, and messages that wait for the store. */
     readonly load: { waitingBytes: number; underWay: number }
   } = {
@@ -78,18 +79,17 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     get load() {
       return { waitingBytes, underWay }
     },
-    /** Counts one message, of so many bytes, as under way until `work` is done. */
-    async around(work, bytes = 0) {
+    around(work, bytes = 0) {
       underWay++
       underWayBytes += bytes
-      try {
-        return await work()
-      } finally {
+      const end = () => {
         const wasFull = isFull()
         underWay--
         underWayBytes -= bytes
         if (wasFull && !isFull()) watchTurn()
       }
+      work.then(end, end)
+      return work
     },
   }
   return admission

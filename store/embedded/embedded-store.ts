@@ -2,16 +2,18 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
-import type { LifecycleEvent, Retention, Store, TelemetryRecord } from '../store.js'
+import type { LifecycleEvent, Retention, Store } from '../store.js'
 import { openCappedLog } from './capped-log.js'
 import { createEmbeddedDeliveries } from './deliveries.js'
 import { durable } from './durable.js'
 import { createEmbeddedEvents } from './events.js'
 import { createEmbeddedGateways } from './gateways.js'
 import { createEmbeddedIncidents } from './incidents.js'
+import { createLastPositions } from './last-positions.js'
 import { createEmbeddedMesh } from './mesh.js'
 import { createEmbeddedRevocations } from './revocations.js'
 import { createEmbeddedTelemetry } from './telemetry.js'
+import { openTelemetryLog } from './telemetry-log.js'
 import { createEmbeddedUsers } from './users.js'
 import { createEmbeddedWebhooks } from './webhooks.js'
 
@@ -29,6 +31,12 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
   moveTelemetry(root, telemetryRoot)
   const events = createEmbeddedEvents(openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp))
   const incidents = createEmbeddedIncidents(root, { events, retention })
+  const log = openTelemetryLog(telemetryRoot, retention.telemetryPerApp)
+  const positions = createLastPositions({
+    table: telemetryRoot.openDB({ name: 'positions', encoding: 'json' }),
+    marks: telemetryRoot.openDB({ name: 'positions-up-to', encoding: 'json' }),
+    log,
+  })
   const probes = root.openDB<number, string>({ name: 'probes', encoding: 'json' })
   return {
     incidents,
@@ -38,12 +46,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     mesh: createEmbeddedMesh(root),
     webhooks: createEmbeddedWebhooks(root),
     deliveries: createEmbeddedDeliveries(telemetryRoot),
-    telemetry: createEmbeddedTelemetry({
-      root: telemetryRoot,
-      log: openCappedLog<TelemetryRecord>(telemetryRoot, 'telemetry', retention.telemetryPerApp),
-      lastPositions: telemetryRoot.openDB({ name: 'positions', encoding: 'json' }),
-      incidents,
-    }),
+    telemetry: createEmbeddedTelemetry({ log, positions, incidents }),
     events,
     async durability() {
       return { isDurable: true, explanation: 'An acknowledged SOS is on the disk of this machine.' }
@@ -53,6 +56,7 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
       await durable(probes.put(appId, Date.now()))
     },
     async stop() {
+      await positions.stop()
       for (const environment of [root, telemetryRoot]) {
         try {
           await environment.flushed

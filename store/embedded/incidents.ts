@@ -6,8 +6,8 @@ import { durable } from './durable.js'
 import type { EmbeddedEvents } from './events.js'
 
 export interface EmbeddedIncidents extends IncidentStore {
-  /** Adds to the trail of the user's open incident, if there is one. */
-  addToTrail(user: { appId: string; userId: string }, point: TrailPoint): Promise<unknown>
+  /** Adds to the trail of the user's open incident; undefined when there is none. */
+  addToTrail(user: { appId: string; userId: string }, point: TrailPoint): Promise<unknown> | undefined
 }
 
 /** Incidents in LMDB: the rules are asked inside the transaction that writes their outcome. */
@@ -113,14 +113,14 @@ export function createEmbeddedIncidents(
       const range = trails.getRange({ start: [appId, incidentId, 0], end: [appId, incidentId, Infinity] })
       return [...range].map(({ value }) => value)
     },
-    async addToTrail({ appId, userId }, point) {
+    addToTrail({ appId, userId }, point) {
       // Outside a transaction first: almost nobody has an open incident.
-      if (!open.get([appId, userId])) return
+      if (!open.doesExist([appId, userId])) return undefined
       const work = root.transaction(() => {
         const incident = open.get([appId, userId])
         if (incident) appendToTrail(appId, incident.incidentId, point)
       })
-      await durable(work)
+      return durable(work)
     },
   }
 }

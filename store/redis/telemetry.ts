@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ReplyError } from 'ioredis'
 import { TRAIL_POINTS, UncertainWrite } from '../store.js'
 import type { Retention, TelemetryRecord, TelemetryStore, WriteAttempt } from '../store.js'
+import { createTurnBatches } from '../turn-batches.js'
 import type { Commands } from './connection.js'
 import { BATCH_SECONDS, keys } from './keys.js'
 import { createPositionKeys } from './position-keys.js'
@@ -9,10 +10,8 @@ import { createPositionKeys } from './position-keys.js'
 interface Waiting {
   record: TelemetryRecord
   json: string
-  /** The last position for which it may become the last one; absent where any will do. */
-  mayReplace?: string
-  resolve: () => void
-  reject: (error: unknown) => void
+  /** The last position for which it may become the last one, or ANY. */
+  mayReplace: string
 }
 
 /**
@@ -23,26 +22,11 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
   const run = randomUUID()
   let failures = 0
   let lastNumber = 0
-  let batches = new Map<string, Waiting[]>()
+  const enqueueWaiting = createTurnBatches({ itemsMax: BATCH_MAX, write: append })
 
-  function enqueue(record: TelemetryRecord, mayReplace?: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // Here and not in the batch: what cannot be written rejects alone.
-      const json = JSON.stringify(record)
-      if (batches.size === 0) setImmediate(flush)
-      const waiting = { record, json, resolve, reject, ...(mayReplace === undefined ? {} : { mayReplace }) }
-      const batch = batches.get(record.appId)
-      if (batch) batch.push(waiting)
-      else batches.set(record.appId, [waiting])
-    })
-  }
-
-  function flush(): void {
-    const full = batches
-    batches = new Map()
-    for (const [appId, batch] of full) {
-      for (let i = 0; i < batch.length; i += BATCH_MAX) void append(appId, batch.slice(i, i + BATCH_MAX))
-    }
+  async function enqueue(record: TelemetryRecord, mayReplace = ANY): Promise<void> {
+    // JSON here and not in the batch: what cannot be written rejects alone.
+    return enqueueWaiting(record.appId, { record, json: JSON.stringify(record), mayReplace })
   }
 
   async function append(appId: string, batch: Waiting[]): Promise<void> {
@@ -50,22 +34,18 @@ export function createRedisTelemetry(redis: Commands, retention: Retention): Tel
     try {
       const appended = await appendBatch(appId, batch, attempt)
       if (appended < 0) throw new Error('this connection to Redis was given up')
-      for (const { resolve } of batch) resolve()
     } catch (error) {
       if (attempt.batch === `${run}.${failures}`) failures++
       // Redis says that it did not do it; asked later it would tell of the batches behind, which it may have done.
-      const reason = error instanceof ReplyError ? error : new UncertainWrite(attempt, error as Error)
-      for (const { reject } of batch) reject(reason)
+      throw error instanceof ReplyError ? error : new UncertainWrite(attempt, error as Error)
     }
   }
 
   function appendBatch(appId: string, batch: Waiting[], attempt: WriteAttempt): Promise<number> {
     const positions = createPositionKeys(appId)
-    const records = batch.flatMap(({ record, json, mayReplace }) => [
-      json,
-      ...positions.argumentsOf(record),
-      mayReplace ?? ANY,
-    ])
+    const records: (string | number)[] = []
+    for (const { record, json, mayReplace } of batch)
+      records.push(json, ...positions.argumentsOf(record), mayReplace)
     const allKeys = [
       keys.telemetry(appId),
       keys.openIds(appId),

@@ -83,7 +83,7 @@ export async function openMeshHost(t: Test, options: MeshHostOptions = {}): Prom
       log,
       ...(path.fallback ? { fallback: path.fallback } : {}),
     }),
-    around: (work) => work(),
+    around: (work) => work,
     apps,
     storeTimeoutMs,
     log,
