@@ -153,7 +153,7 @@ export const SETTINGS = {
   TELEMETRY_RATE: setting(
     whole(1, 1_000_000),
     '20',
-    'Telemetry messages a second of one connection, on average. A phone sends one every few seconds; what comes faster is read more slowly, never dropped.',
+    'Telemetry messages a second of one connection, on average. A phone sends one every few seconds; what comes faster is read more slowly, never dropped. A message counts once for every 4 KiB it has, so by default a connection brings 80 KiB a second.',
   ),
   TELEMETRY_BURST: setting(
     whole(1, 1_000_000),

@@ -321,7 +321,10 @@ export class Gate extends Duplex {
     const isPaced = this.#isPaced(topicName)
     outbound.expectAnswer(packetId, qos, isPaced)
     const mayGoOn =
-      this.#state === 'leaving' || !isPaced || this.#waiting.mayPass() || this.#treatment?.isUrgent(packet)
+      this.#state === 'leaving' ||
+      !isPaced ||
+      this.#waiting.mayPass(packet.payload.length) ||
+      this.#treatment?.isUrgent(packet)
     if (!mayGoOn) this.#waiting.add(in311())
     else if (qos === 2) return true
     else this.#handOn(packet, isPaced)

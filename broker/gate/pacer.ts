@@ -15,18 +15,22 @@ export class Pacer {
     this.#at = nowMs()
   }
 
-  /** Takes a token if there is one. */
-  take(): boolean {
+  /** Takes so many tokens if they are there. What costs more than the bucket holds goes from a full one, on credit. */
+  take(cost = 1): boolean {
     this.#refill()
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
+    if (this.#tokens < this.#needed(cost)) return false
+    this.#tokens -= cost
     return true
   }
 
-  /** Milliseconds until the next token; at least 1. */
-  waitMs(): number {
+  /** Milliseconds until so many tokens are there; at least 1. */
+  waitMs(cost = 1): number {
     this.#refill()
-    return Math.max(1, Math.ceil(((1 - this.#tokens) / this.perSecond) * 1000))
+    return Math.max(1, Math.ceil(((this.#needed(cost) - this.#tokens) / this.perSecond) * 1000))
+  }
+
+  #needed(cost: number): number {
+    return Math.min(cost, this.burst)
   }
 
   #refill(): void {

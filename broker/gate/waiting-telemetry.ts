@@ -1,6 +1,5 @@
 import type { Admission } from './admission.js'
 import { PartialPacket, readFrame } from './framing.js'
-import type { Frame } from './framing.js'
 import { Pacer } from './pacer.js'
 
 /**
@@ -15,6 +14,8 @@ export class WaitingTelemetry {
   #onRelease: (packets: Buffer) => void
   #packets = new PartialPacket()
   #count = 0
+  /** Of the message that is released next. */
+  #nextCost = 1
   #timer: NodeJS.Timeout | null = null
   /** The connection ends: its rate no longer matters. */
   #isHurried = false
@@ -45,14 +46,15 @@ export class WaitingTelemetry {
     return this.#bytes >= this.#admission.waitingBytesMax
   }
 
-  /** Whether a message may go on without waiting; then it counts as gone. */
-  mayPass(): boolean {
-    if (this.#count > 0 || !this.#admission.hasRoom || !this.#pacer.take()) return false
+  /** Whether a message of so many bytes may go on without waiting; then it counts as gone. */
+  mayPass(bytes: number): boolean {
+    if (this.#count > 0 || !this.#admission.hasRoom || !this.#pacer.take(costOf(bytes))) return false
     this.#admission.take()
     return true
   }
 
   add(packet: Buffer): void {
+    if (this.#count === 0) this.#nextCost = costOf(packet.length)
     this.#packets.append(packet)
     this.#count++
     this.#admission.count(packet.length + PACKET_OVERHEAD_BYTES)
@@ -62,7 +64,7 @@ export class WaitingTelemetry {
   releaseLater(): void {
     if (this.#count === 0 || !this.#mayRelease() || this.#timer) return
     if (!this.#admission.hasRoom) this.#admission.wait(this.#release)
-    else this.#timer = setTimeout(this.#release, this.#isHurried ? 0 : this.#pacer.waitMs())
+    else this.#timer = setTimeout(this.#release, this.#isHurried ? 0 : this.#pacer.waitMs(this.#nextCost))
   }
 
   get length(): number {
@@ -102,14 +104,14 @@ export class WaitingTelemetry {
     const bytes = this.#packets.view()
     let end = 0
     let released = 0
-    while (
-      released < Math.min(this.#count, RELEASED_AT_ONCE_MAX) &&
-      this.#admission.hasRoom &&
-      (this.#isHurried || this.#pacer.take())
-    ) {
+    let next = readFrame(bytes, 0, Infinity)
+    while (next && released < RELEASED_AT_ONCE_MAX && this.#admission.hasRoom) {
+      this.#nextCost = costOf(next.end - next.start)
+      if (!this.#isHurried && !this.#pacer.take(this.#nextCost)) break
       this.#admission.take()
-      end = (readFrame(bytes, end, Infinity) as Frame).end
       released++
+      end = next.end
+      next = readFrame(bytes, end, Infinity)
     }
     this.#forget(released, end)
     if (released > 0) this.#onRelease(bytes.subarray(0, end))
@@ -127,6 +129,16 @@ export class WaitingTelemetry {
   }
 }
 
+/** What a message costs of its connection's rate. */
+function costOf(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / MESSAGE_BYTES))
+}
+
+/**
+ * A larger message counts as several, so that a rate of messages is one of bytes too: 80 KiB a second with the default.
+ * Telemetry of a phone has some 300 bytes.
+ */
+const MESSAGE_BYTES = 4_096
 /** What the smallest packet costs in memory besides its bytes: somebody waits for its answer. */
 const PACKET_OVERHEAD_BYTES = 128
 /** Others wait for room too. */

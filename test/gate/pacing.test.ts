@@ -69,6 +69,23 @@ t.test('what will be refused is read no faster than telemetry, and an SOS overta
   )
 })
 
+t.test('a large message counts as several of the rate', async (t) => {
+  const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '2' } })
+  const wire = await openWire(t, broker, 'tcp')
+  const client = createRawClient(t, wire.stream, 4)
+  const [large] = telemetry(1, 'x'.repeat(7_000)) as [Buffer]
+  const small = publishBytes('tel/data', telemetryPayload(2), { messageId: 2 })
+  const sos = publishBytes('sos/alerts', sosPayload(), { messageId: SOS_ID })
+  wire.sendTogether([connectBytes(broker.credentials('alice')), large, small, sos])
+  const before = []
+  for (let id; id !== SOS_ID; before.push(id)) id = (await client.nextOf('puback')).messageId
+  t.notOk(before.includes(2), 'the small one waits, although two may come at once')
+  // At the end nothing waits for its turn.
+  wire.sendTogether([DISCONNECT])
+  await metricsUntil(broker, (read) => read('connect_broker_sessions') === 0)
+  t.same(numbersOf(await stopAndRead(broker), 'alice'), [1, 2])
+})
+
 t.test('the end of a connection loses none of the telemetry that is held', async (t) => {
   // So slow that the test would never end if anything waited for its turn.
   const broker = await startBroker(t, { env: { TELEMETRY_RATE: '1', TELEMETRY_BURST: '1' } })
