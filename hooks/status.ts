@@ -14,7 +14,7 @@ export interface WebhookStatus {
   deliveredAt: string | null
   failure: { at: string; reason: string } | null
   /** Incidents that wait because their delivery failed, oldest first. */
-  held: { incidentId: string; since: string }[]
+  held: { incidentId: string; since: string; after: string }[]
   /** How many events nobody has tried to deliver yet; counted up to WAITING_COUNTED. */
   waiting: number
   /** When the oldest event happened that nobody has tried to deliver yet; null: there is none. */
@@ -36,7 +36,7 @@ export async function readStatus(options: {
   const [state, letters] = await Promise.all([store.read(name), store.countDead(name)])
   const waiting = state ? await readWaiting(events, appId, state.position) : []
   const held = Object.entries(state?.held ?? {})
-    .map(([incidentId, { since }]) => ({ incidentId, since }))
+    .map(([incidentId, { since, after }]) => ({ incidentId, since, after }))
     .toSorted((a, b) => (a.since < b.since ? -1 : 1))
   return {
     id: hook.id,

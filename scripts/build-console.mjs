@@ -21,7 +21,7 @@ function inputs() {
   const own = readdirSync(join(root, 'console'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name).slice(root.length))
-  return [...own.toSorted(), 'http/console/wire.ts', 'package-lock.json']
+  return [...own.toSorted(), 'http/console/wire.ts', 'http/console/hook-news.ts', 'package-lock.json']
 }
 
 function run(program, ...args) {

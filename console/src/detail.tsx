@@ -34,10 +34,10 @@ export function Detail({ appId, id }: { appId: string; id: string }) {
       )
     void read()
     const timer = setInterval(() => void read(), REREAD_MS)
-    const soon = setTimeout(() => void read(), DELIVERED_MS)
+    const soon = DELIVERED_MS.map((ms) => setTimeout(() => void read(), ms))
     return () => {
       isGone = true
-      clearTimeout(soon)
+      soon.forEach((one) => clearTimeout(one))
       clearInterval(timer)
     }
   }, [appId, id, version])
@@ -189,5 +189,5 @@ function deliveryText({ at, sessions, webhookId, attempts = 1, gaveUp }: Deliver
 }
 
 const REREAD_MS = 30_000
-/** An event is told before it has gone to everybody. */
-const DELIVERED_MS = 1_000
+/** An event is told before it has gone to everybody; who has not got it after the second is told of by the stream. */
+const DELIVERED_MS = [1_000, 3_000]

@@ -1,3 +1,4 @@
+import { tellsOf } from '../../http/console/hook-news.js'
 import { ApiError, apiUrl, appPath, getJson, postJson } from './api.js'
 import { isOpen, nameOf, personKey, store } from './state.js'
 import { say } from './text.js'
@@ -76,10 +77,13 @@ function open(): void {
   on<IncidentNews>('incident', takeNews)
   on<PersonRow[]>('positions', takePositions)
   on<HooksNow>('hooks', ({ appId, hooks }) => {
-    const { selected, storyVersion } = store.get()
+    const { selected, storyVersion, incidents, hooks: known } = store.get()
+    const isShown = selected?.appId === appId
+    const shown = isShown && (incidents.get(selected.id) ?? { id: selected.id, updatedAt: '' })
+    const isNews = shown && tellsOf(shown, known.get(appId), hooks)
     store.set({
-      hooks: new Map(store.get().hooks).set(appId, hooks),
-      ...(selected?.appId === appId ? { storyVersion: storyVersion + 1 } : {}),
+      hooks: new Map(known).set(appId, hooks),
+      ...(isNews ? { storyVersion: storyVersion + 1 } : {}),
     })
   })
   on<HealthNow>('health', (health) => {

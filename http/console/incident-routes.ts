@@ -8,7 +8,8 @@ import type { User } from '../../store/user.js'
 import { notFound } from '../errors.js'
 import { text } from '../fields.js'
 import { readRows, storyEntryOf } from './rows.js'
-import { readStory } from './story.js'
+import { createStories } from './story.js'
+import type { Story } from './story.js'
 import type { IncidentRow, IncidentStory } from './wire.js'
 
 export interface ConsoleIncidentOptions {
@@ -21,6 +22,7 @@ export interface ConsoleIncidentOptions {
 /** Incidents of one app, those that are nobody's among them; `appId` was checked against the session. */
 export function consoleIncidentRoutes(options: ConsoleIncidentOptions): FastifyPluginAsyncZod {
   const { store, actions } = options
+  const readStory = createStories(store.events)
   const byId = z.object({ appId: z.string(), id: z.string() })
 
   return async (app) => {
@@ -37,7 +39,7 @@ export function consoleIncidentRoutes(options: ConsoleIncidentOptions): FastifyP
     app.get('/incidents/:id', { schema: { params: byId } }, async ({ appId, params }) => {
       const incident = await store.incidents.read(appId, params.id)
       if (!incident) throw notFound('incident')
-      return tell(options, incident)
+      return tell(options, incident, readStory)
     })
 
     const act = (
@@ -88,11 +90,12 @@ async function readClosed(
 async function tell(
   { store, revokedUsers, sessionsOf }: ConsoleIncidentOptions,
   incident: Incident,
+  readStory: (incident: Incident) => Promise<Story>,
 ): Promise<IncidentStory> {
   const [[row], trail, { story, isCut }, record, notes] = await Promise.all([
     readRows(store, [incident]),
     store.incidents.readTrail(incident.appId, incident.incidentId),
-    readStory(store.events, incident),
+    readStory(incident),
     store.users.read(incident),
     store.deliveries.read(incident.appId, incident.incidentId),
   ])

@@ -148,7 +148,8 @@ export interface HookRow {
   state: 'starting' | 'delivering' | 'failing'
   deliveredAt: string | null
   failure: { at: string; reason: string } | null
-  held: { incidentId: string; since: string }[]
+  /** Everything of such an incident that stands behind `after` in the log is still to be delivered. */
+  held: { incidentId: string; since: string; after: string }[]
   waiting: number
   waitingSince: string | null
   deadLetters: number
