@@ -23,6 +23,7 @@ import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
 import { createTelemetryHandler } from '../handlers/telemetry.js'
 import { createHttpApp } from '../http/server.js'
+import { createPlacesFile } from '../hooks/places-file.js'
 import { createWebhooks } from '../hooks/webhooks.js'
 import { createAdminServer } from '../ops/admin.js'
 import type { Log } from '../ops/log.js'
@@ -228,6 +229,7 @@ async function openEverything(
     apps,
     events: store.events,
     store: store.webhooks,
+    places: redis && createPlacesFile({ file: join(config.dataDir, 'webhooks.json'), log }),
     isAllowed: createNetworks(config.webhooks.networks).has,
     note: deliveryNotes.note,
     bell,

@@ -11,6 +11,8 @@ import type { EventLog, LifecycleEvent } from '../store/store.js'
 import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
 import type { WebhookGap, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { within } from '../store/within.js'
+import { findBeginning } from './beginning.js'
+import type { Memory } from './beginning.js'
 import { createLanes } from './lanes.js'
 import type { Item, Lane } from './lanes.js'
 import { createPlaceKeeper } from './place-keeper.js'
@@ -30,7 +32,7 @@ export interface RunOptions {
   /** Asks for the lease once more. */
   lease: () => Promise<boolean>
   /** What this node knows of the web hook's place, for a store that has forgotten it. */
-  memory: { state: WebhookState | null }
+  memory: { get: () => Memory | null; set: (state: WebhookState) => void }
   events: EventLog
   store: WebhookStore
   send: Send
@@ -62,8 +64,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const { name, webhook, holder, isLeaseHeld, events, store, send, delivered, bell, log, metrics } = options
   const { appId } = name
   const known = await store.read(name)
-  const first: WebhookState = known ??
-    options.memory.state ?? { position: await events.readEnd(appId), held: {}, gaps: [] }
+  const { first, loss: before } = await findBeginning({ appId, known, memory: options.memory.get(), events })
+  if (before) tellLoss(before)
   const lanes = createLanes(first.position)
   const [ending, sending] = [new AbortController(), new AbortController()]
   const place = createPlaceKeeper({
@@ -165,13 +167,14 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 
   function noteGap(gap: WebhookGap): void {
-    addGap(gap)
+    gaps = [...gaps, gap].slice(-GAPS_MAX)
+    metrics.webhookGaps.inc()
     log.error(gap, 'web hook was behind for longer than the event log reaches; events are missed')
   }
 
-  function addGap(gap: WebhookGap): void {
-    gaps = [...gaps, gap].slice(-GAPS_MAX)
+  function tellLoss(loss: WebhookGap): void {
     metrics.webhookGaps.inc()
+    log.error(loss, 'the event log was lost; the web hook goes on with what is there now')
   }
 
   async function readOn(): Promise<void> {
@@ -193,8 +196,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
       if (logged.length === 0 && !loss) await ring.rung
       ring.cancel()
       if (loss) {
-        addGap(loss)
-        log.error(loss, 'the event log was lost; the web hook goes on with what is there now')
+        gaps = [...gaps, loss].slice(-GAPS_MAX)
+        tellLoss(loss)
         // From its beginning: what was delivered before and is still there is known by its event id, or comes twice.
         lanes.restart('0')
         after = '0'
@@ -219,7 +222,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
       ...(deliveredAt === undefined ? {} : { deliveredAt }),
       ...(failure === undefined ? {} : { failure }),
     }
-    options.memory.state = state
+    options.memory.set(state)
     return state
   }
 

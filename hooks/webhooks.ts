@@ -9,6 +9,8 @@ import type { NoteDelivery } from '../store/delivery-notes.js'
 import type { EventLog } from '../store/store.js'
 import type { DeadLetter, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { within } from '../store/within.js'
+import type { Memory } from './beginning.js'
+import type { KnownPlaces } from './places-file.js'
 import { redeliver } from './redeliver.js'
 import type { Redelivery } from './redeliver.js'
 import { startRun } from './run.js'
@@ -38,6 +40,8 @@ export function createWebhooks(options: {
   apps: Pick<AppRegistry, 'find' | 'appIds' | 'onChange'>
   events: EventLog
   store: WebhookStore
+  /** What this node still knows when the store has forgotten it; undefined for a store that cannot. */
+  places: KnownPlaces | undefined
   isAllowed: IsAllowed
   retryMs: number
   giveUpMs: number
@@ -47,7 +51,7 @@ export function createWebhooks(options: {
   log: Log
   metrics: Metrics
 }): Webhooks {
-  const { apps, events, store, metrics } = options
+  const { apps, events, store, places, metrics } = options
   const holder = randomUUID()
   const { send, stop: stopSending } = createSend(options)
   const keepers = new Map<string, { run: Run | null; stop: () => Promise<void> }>()
@@ -81,7 +85,14 @@ export function createWebhooks(options: {
     const ending = new AbortController()
     const log = options.log.child({ appId: name.appId, webhook: name.webhookId })
     const delivered = createLatestSet<string>(DELIVERED_MAX)
-    const memory: { state: WebhookState | null } = { state: null }
+    let remembered: Memory | null = null
+    const memory = {
+      get: () => remembered,
+      set(state: WebhookState, at = new Date().toISOString()) {
+        remembered = { state, at }
+        places?.save(name, { position: state.position, at })
+      },
+    }
     const keeper: { run: Run | null; stop: () => Promise<void> } = {
       run: null,
       async stop() {
@@ -103,12 +114,20 @@ export function createWebhooks(options: {
     }
 
     /**
-     * Where a web hook begins that the store knows nothing of: at the end of the log as it was when this node heard of the
-     * web hook. If the store was emptied since, nothing that came later is taken for older than the web hook.
+     * Where a web hook begins that the store knows nothing of: where this node knew it to be before its restart, else at the
+     * end of the log as it was when this node heard of the web hook. If the store was emptied since, nothing that came
+     * later is taken for older than the web hook.
      */
     const noteBeginning = async () => {
-      const position = await events.readEnd(name.appId).catch(() => null)
-      if (position !== null) memory.state ??= { position, held: {}, gaps: [] }
+      const place = places?.load(name)
+      if (place) return memory.set({ position: place.position, held: {}, gaps: [] }, place.at)
+      try {
+        const known = await store.read(name)
+        const position = known?.position ?? (await events.readEnd(name.appId))
+        memory.set({ position, held: {}, gaps: [] })
+      } catch (error) {
+        log.debug({ reason: (error as Error).message }, 'event log cannot be read for a web hook')
+      }
     }
 
     async function serve(): Promise<void> {
@@ -173,6 +192,7 @@ export function createWebhooks(options: {
       isStopped = true
       await Promise.all([...stopping.values(), ...[...keepers.values()].map((keeper) => keeper.stop())])
       stopSending()
+      await places?.stop()
     },
     async status(appId) {
       const hooks = apps.find(appId)?.webhooks ?? []
