@@ -29,7 +29,8 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
   // One of its own, so that an SOS never waits for the commit of a thousand positions.
   const telemetryRoot = openEnvironment(join(directory, 'telemetry'))
   moveTelemetry(root, telemetryRoot)
-  const events = createEmbeddedEvents(openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp))
+  const eventLog = openCappedLog<LifecycleEvent>(root, 'events', retention.eventsPerApp)
+  const events = createEmbeddedEvents(eventLog)
   const incidents = createEmbeddedIncidents(root, { events, retention })
   const log = openTelemetryLog(telemetryRoot, retention.telemetryPerApp)
   const positions = createLastPositions({
@@ -45,7 +46,10 @@ export function openEmbeddedStore(options: { directory: string; retention: Reten
     gateways: createEmbeddedGateways(root),
     mesh: createEmbeddedMesh(root),
     webhooks: createEmbeddedWebhooks(root),
-    deliveries: createEmbeddedDeliveries(telemetryRoot),
+    deliveries: createEmbeddedDeliveries(
+      telemetryRoot,
+      (appId) => eventLog.readAfter(appId, 0, 1)[0]?.entry.at,
+    ),
     telemetry: createEmbeddedTelemetry({ log, positions, incidents }),
     events,
     async durability() {
