@@ -1,5 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -49,12 +60,25 @@ async function measure(): Promise<void> {
     process.exit(1)
   }
   const dataDir = mkdtempSync(join(tmpdir(), 'connect-broker-console-'))
-  const broker = await startShippedBroker({ dataDir, env: {} })
+  const env = { WEBHOOK_NETWORKS: '127.0.0.0/8' }
+  const broker = await startShippedBroker({ dataDir, env })
+  const desk = createServer((request, response) => request.resume().on('end', () => response.end()))
   try {
     const { apps } = JSON.parse(readFileSync(join(dataDir, 'apps.json'), 'utf8')) as {
       apps: [{ appId: string; secrets: [string] }]
     }
     const at = args.indexOf('--screenshots')
+    if (at >= 0) {
+      await once(desk.listen(0, '127.0.0.1'), 'listening')
+      const url = `http://127.0.0.1:${(desk.address() as AddressInfo).port}`
+      const secrets = [`whsec_${randomBytes(32).toString('base64')}`]
+      const file = join(dataDir, 'apps.json')
+      writeFileSync(
+        `${file}.new`,
+        JSON.stringify({ apps: [{ ...apps[0], webhooks: [{ id: 'desk', url, secrets }] }] }),
+      )
+      renameSync(`${file}.new`, file)
+    }
     const figures = await measurePage({
       chromium,
       ports: broker.ports,
@@ -67,6 +91,7 @@ async function measure(): Promise<void> {
   } finally {
     broker.child.kill('SIGTERM')
     await once(broker.child, 'exit')
+    desk.close()
     rmSync(dataDir, { recursive: true, force: true })
   }
 }

@@ -96,7 +96,11 @@ async function untilShown(
 
 async function takePictures(page: Page, phone: (user: string) => Promise<MqttClient>, directory: string) {
   mkdirSync(directory, { recursive: true })
+  await page.getByRole('button', { name: 'Reception' }).click()
+  await page.getByRole('region', { name: 'Web hook desk' }).getByText('delivering').waitFor()
+  await page.getByRole('button', { name: 'Incidents' }).click()
   const client = await phone('alice')
+  await client.subscribeAsync('sos/events/alice', { qos: 1 })
   await report(client, 42.57, 1.48, {
     message: 'Fell, cannot walk',
     mobileBattery: 38,
@@ -116,9 +120,16 @@ async function takePictures(page: Page, phone: (user: string) => Promise<MqttCli
     await client.publishAsync('tel/data', JSON.stringify(fields), { qos: 1 })
     await page.locator(`.map[data-at="${at.latitude},${at.longitude}"]`).waitFor()
   }
+  await page.getByRole('button', { name: 'Acknowledge' }).click()
+  await page.getByRole('dialog').getByLabel('Note').fill('Helicopter is on its way')
+  await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click()
+  await page.locator('.story > li').first().getByText('taken by web hook desk').waitFor()
+  await page.setViewportSize({ width: 1280, height: 1120 })
+  await page.locator('.row').filter({ hasText: 'alice' }).click()
+  await page.waitForTimeout(500) // the map draws its tiles
   await page.screenshot({ path: join(directory, 'console.png') })
   await page.emulateMedia({ colorScheme: 'dark' })
-  await page.setViewportSize({ width: 390, height: 780 })
+  await page.setViewportSize({ width: 390, height: 844 })
   await page.getByLabel('Language').selectOption('es')
   await page.waitForTimeout(500) // the map draws its tiles
   await page.screenshot({ path: join(directory, 'console-phone.png') })

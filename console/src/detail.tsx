@@ -3,7 +3,7 @@ import { ActDialog } from './act-dialog.js'
 import { appPath, getJson } from './api.js'
 import { STORY_WORDS } from './hooks.js'
 import { batteryText } from './incident-list.js'
-import { isOpen, nameOf, store } from './state.js'
+import { isOpen, nameOf, plain, store } from './state.js'
 import { useNow, useStore } from './store.js'
 import { age, clock, say } from './text.js'
 import { trails } from './trails.js'
@@ -111,14 +111,14 @@ function Facts({ incident, told, now }: { incident: IncidentRow; told: IncidentS
         ? `${say('unknownSender')} (${unattributed.sender}, ${unattributed.why})`
         : person.externalUserId,
     ],
-    [say('since', age(incident.createdAt, now)), clock(incident.createdAt)],
+    [say('begun'), `${clock(incident.createdAt)} · ${say('ago', age(incident.createdAt, now))}`],
     [
       say('position'),
       place && (
         <span class="place">
           {place.latitude.toFixed(5)}, {place.longitude.toFixed(5)}
           {place.accuracy !== undefined && ` (${say('accuracy', Math.round(place.accuracy))})`}
-          {placeAt !== undefined && ` · ${age(placeAt, now)}`}
+          {placeAt !== undefined && ` · ${say('ago', age(placeAt, now))}`}
         </span>
       ),
     ],
@@ -127,7 +127,7 @@ function Facts({ incident, told, now }: { incident: IncidentRow; told: IncidentS
     [say('message'), incident.message],
     [say('trigger'), incident.trigger],
     [say('reports'), incident.reports],
-    [say('relayedBy', ''), incident.relayedBy.join(', ')],
+    [say('relayedBy', ''), incident.relayedBy.map(plain).join(', ')],
     [
       '',
       incident.cancelHeardAt === undefined ? '' : `${say('cancelHeard')} (${clock(incident.cancelHeardAt)})`,
@@ -163,17 +163,17 @@ function Entry({ entry }: { entry: StoryEntry }) {
   return (
     <>
       <time dateTime={at}>{clock(at)}</time> <strong>{say(STORY_WORDS[type])}</strong>
-      {by !== undefined && ` ${say('by', by)}`}
-      {relayedBy !== undefined && ` · ${say('relayedBy', relayedBy)}`}
+      {by !== undefined && ` ${say('by', plain(by))}`}
+      {relayedBy !== undefined && ` · ${say('relayedBy', plain(relayedBy))}`}
       {heardBy !== undefined && ` · ${heardBy}`}
       {report?.place && ` · ${report.place.latitude.toFixed(5)}, ${report.place.longitude.toFixed(5)}`}
-      {report?.device !== undefined && ` · ${report.device}`}
+      {report?.device !== undefined && ` · ${plain(report.device)}`}
       {report?.message !== undefined && <q>{report.message}</q>}
       {note !== undefined && <q>{note}</q>}
       {deliveries.length > 0 && (
         <ul class="deliveries small">
           {deliveries.map((delivery) => (
-            <li key={`${delivery.at} ${delivery.webhookId}`}>{deliveryText(delivery)}</li>
+            <li key={`${delivery.at} ${delivery.webhookId}`}>{deliveryText(delivery, at)}</li>
           ))}
         </ul>
       )}
@@ -181,11 +181,12 @@ function Entry({ entry }: { entry: StoryEntry }) {
   )
 }
 
-function deliveryText({ at, sessions, webhookId, attempts = 1, gaveUp }: Delivery): string {
-  if (webhookId === undefined) return `${clock(at)} ${say('toPhones', sessions ?? 0)}`
+function deliveryText({ at, sessions, webhookId, attempts = 1, gaveUp }: Delivery, happenedAt: string) {
+  const time = clock(at, happenedAt)
+  if (webhookId === undefined) return `${time} ${say('toPhones', sessions ?? 0)}`
   const tries = attempts > 1 ? `, ${say('attempts', attempts)}` : ''
-  if (gaveUp === undefined) return `${clock(at)} ${say('toHook', webhookId)}${tries}`
-  return `${clock(at)} ${say('notToHook', webhookId)}: ${gaveUp}${tries}`
+  if (gaveUp === undefined) return `${time} ${say('toHook', webhookId)}${tries}`
+  return `${time} ${say('notToHook', webhookId)}: ${gaveUp}${tries}`
 }
 
 const REREAD_MS = 30_000

@@ -53,13 +53,15 @@ function draw(pen: CanvasRenderingContext2D, { x, y, z }: L.Coords, size: number
     const at = Math.round(toX(i * step)) + 0.5
     pen.moveTo(at, 0)
     pen.lineTo(at, size)
-    pen.fillText(`${(i * step).toFixed(digits)}°`, at + 3, 11)
+    const label = `${(i * step).toFixed(digits)}°`
+    const width = pen.measureText(label).width + 3
+    pen.fillText(label, at + width > size ? at - width : at + 3, 11)
   }
   for (let i = Math.ceil(south / step); i * step < north; i++) {
     const at = Math.round(toY(i * step)) + 0.5
     pen.moveTo(0, at)
     pen.lineTo(size, at)
-    pen.fillText(`${(i * step).toFixed(digits)}°`, 3, at - 3)
+    pen.fillText(`${(i * step).toFixed(digits)}°`, 3, at < 24 ? at + 24 : at - 3)
   }
   pen.stroke()
 }

@@ -19,7 +19,7 @@ export function HealthStrip() {
     <div class={isBad ? 'health bad' : troubled === '' ? 'health' : 'health warn'} role="status">
       <strong>{say(connection)}</strong>
       {isOld && <span>{say('healthOld', age(healthAt, now))}</span>}
-      {health && (
+      {health && connection !== 'lost' && !isOld && (
         <>
           <span>{say(health.status)}</span>
           <span aria-hidden="true">{say('store', health.storeMs)}</span>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { appPath, getJson } from './api.js'
 import { RedeliverDialog } from './redeliver-dialog.js'
-import { store } from './state.js'
+import { plain, store } from './state.js'
 import { useStore } from './store.js'
 import { age, clock, say } from './text.js'
 import type { DeadLetterRow, HookRow } from './wire.js'
@@ -10,6 +10,11 @@ import type { DeadLetterRow, HookRow } from './wire.js'
 export function hasTrouble(hook: HookRow, now: number): boolean {
   const since = behindSince(hook)
   return hook.deadLetters > 0 || (since !== null && now - Date.parse(since) > LONG_MS)
+}
+
+function stateWord({ state, deadLetters }: HookRow) {
+  if (state === 'delivering') return deadLetters > 0 ? 'hookGaveUp' : 'hookDelivers'
+  return state === 'starting' ? 'hookStarting' : 'hookFails'
 }
 
 /** Since when the oldest event waits that is not delivered. */
@@ -35,7 +40,7 @@ export function WebHooks({ appId, now }: { appId: string; now: number }) {
 }
 
 function WebHook({ appId, hook, now }: { appId: string; hook: HookRow; now: number }) {
-  const { id, target, state, deliveredAt, failure, held, waiting, waitingSince } = hook
+  const { id, target, deliveredAt, failure, held, waiting, waitingSince } = hook
   const failingSince = held[0]?.since
   const lines = [
     deliveredAt === null ? say('hookNothingYet') : say('hookDelivered', age(deliveredAt, now)),
@@ -56,10 +61,7 @@ function WebHook({ appId, hook, now }: { appId: string; hook: HookRow; now: numb
       aria-label={`${say('hook')} ${id}`}
     >
       <p>
-        <strong>{id}</strong> {target} ·{' '}
-        <strong class="state">
-          {say(state === 'starting' ? 'hookStarting' : state === 'failing' ? 'hookFails' : 'hookDelivers')}
-        </strong>
+        <strong>{id}</strong> {target} · <strong class="state">{say(stateWord(hook))}</strong>
       </p>
       <ul>
         {lines.map((line) => (
@@ -97,7 +99,7 @@ function DeadLetters({ appId, hook, now }: { appId: string; hook: HookRow; now: 
       <ul>
         {newest.map((letter) => (
           <li key={letter.eventId}>
-            {letter.externalUserId} · {say(STORY_WORDS[letter.type])} ·{' '}
+            {plain(letter.externalUserId)} · {say(STORY_WORDS[letter.type])} ·{' '}
             <time dateTime={letter.happenedAt}>{clock(letter.happenedAt)}</time> · {letter.reason} ·{' '}
             {say('attempts', letter.attempts)} · {say('gaveUpAgo', age(letter.at, now))}{' '}
             <button type="button" onClick={() => setAgain({ eventId: letter.eventId })}>

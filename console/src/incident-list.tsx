@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { appPath, getJson } from './api.js'
-import { inOrder, nameOf, store } from './state.js'
+import { inOrder, isOpen, nameOf, plain, store } from './state.js'
 import { useNow, useStore } from './store.js'
-import { age, say } from './text.js'
+import { age, clock, say } from './text.js'
 import type { IncidentRow } from './wire.js'
 
 /** Only the rows that can be seen are there: a thousand open SOS cost no more than ten. */
@@ -36,7 +36,13 @@ export function IncidentList() {
         ))}
       </div>
       {rows.length === 0 ? (
-        <p class="hint">{state === 'open' && !hasLoaded ? say('loading') : say('noIncidents')}</p>
+        <p class="hint">
+          {state === 'open' && !hasLoaded
+            ? say('loading')
+            : filter.trim() !== ''
+              ? say('noneFound', incidents.size)
+              : say(state === 'open' ? 'noIncidents' : 'noneClosed')}
+        </p>
       ) : (
         <Rows rows={rows} selected={selected} />
       )}
@@ -123,13 +129,15 @@ function Row(props: { row: IncidentRow; at: number; now: number; isSelected: boo
         <strong class="name">{nameOf(row)}</strong>
         {row.isDrill && <span class="state drill">{say('drill')}</span>}
         <span class={`state ${row.status}`}>{say(row.status)}</span>
-        <span class="since">{say('since', age(row.createdAt, now))}</span>
+        <span class="since">
+          {isOpen(row) ? say('since', age(row.createdAt, now)) : clock(row.updatedAt)}
+        </span>
       </span>
       <span class="line small">
         {row.placeAt === undefined ? say('noPosition') : say('positionAge', age(row.placeAt, now))}
         {batteryText(row) && ` · ${batteryText(row)}`}
         {row.device !== undefined && ` · ${row.device}`}
-        {row.relayedBy.length > 0 && ` · ${say('relayedBy', row.relayedBy.join(', '))}`}
+        {row.relayedBy.length > 0 && ` · ${say('relayedBy', row.relayedBy.map(plain).join(', '))}`}
         {hasApps && ` · ${row.appId}`}
       </span>
       <span class="line small message">
@@ -147,9 +155,13 @@ export function batteryText({
 }: Pick<IncidentRow, 'deviceBattery' | 'phoneBattery'>) {
   return [
     ...(phoneBattery === undefined ? [] : [say('batteryPhone', `${Math.round(phoneBattery)} %`)]),
-    ...(deviceBattery === undefined ? [] : [say('batteryDevice', deviceBattery)]),
+    ...(deviceBattery === undefined
+      ? []
+      : [say('batteryDevice', isRange(deviceBattery) ? say(deviceBattery) : deviceBattery)]),
   ].join(', ')
 }
+
+const isRange = (text: string) => text === 'critical' || text === 'low' || text === 'medium' || text === 'ok'
 
 function wordsOf({ person, unattributed, device, message, appId, id }: IncidentRow): string {
   return [person.externalUserId, person.name, unattributed?.sender, device, message, appId, id]

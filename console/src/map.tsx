@@ -2,7 +2,7 @@ import L from 'leaflet'
 import 'leaflet/dist/leaflet.css'
 import { useEffect, useRef } from 'preact/hooks'
 import { createGrid } from './grid.js'
-import { nameOf, personKey, store } from './state.js'
+import { nameOf, personKey, personName, store } from './state.js'
 import { say } from './text.js'
 import { trails } from './trails.js'
 import type { SessionInfo } from './wire.js'
@@ -12,6 +12,7 @@ export function MapPane() {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     const session = store.get().session as SessionInfo
+    const gone = new AbortController()
     const map = L.map(box.current as HTMLElement, {
       center: [30, 0],
       zoom: 2,
@@ -26,12 +27,17 @@ export function MapPane() {
       // Leaflet takes it for HTML.
       const attribution = session.tiles.attribution.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`)
       L.tileLayer(session.tiles.url, { attribution, maxZoom: 19 }).addTo(map)
-    } else void createGrid().then((grid) => grid.addTo(map))
+    } else
+      void createGrid().then((grid) => {
+        grid.addTo(map)
+        dark.addEventListener('change', () => grid.redraw(), { signal: gone.signal })
+      })
     const stop = show(map)
     const observer = new ResizeObserver(() => map.invalidateSize())
     observer.observe(box.current as HTMLElement)
     return () => {
       observer.disconnect()
+      gone.abort()
       stop()
       map.remove()
     }
@@ -49,6 +55,10 @@ function show(map: L.Map): () => void {
     interactive: false,
   })
   const trail = L.polyline([], { color: '#d1363b', weight: 3, opacity: 0.7, interactive: false })
+  // Which of many red dots is the one whose story is shown.
+  const ring = L.circleMarker([0, 0], { radius: 15, weight: 3, fill: false, interactive: false })
+  const ringName = document.createElement('span')
+  ring.bindTooltip(ringName, { permanent: true, direction: 'right', offset: [14, 0] })
   let focus: object | null = null
   let hasFitted = false
   const partsNow = () => {
@@ -103,14 +113,7 @@ function show(map: L.Map): () => void {
     for (const [key, { place, person }] of people) {
       if (!place || sosOf.has(key)) continue
       seen.add(key)
-      put(
-        key,
-        [place.latitude, place.longitude],
-        false,
-        false,
-        person.name ?? person.externalUserId,
-        () => {},
-      )
+      put(key, [place.latitude, place.longitude], false, false, personName(person), () => {})
     }
     for (const [key, dot] of dots) {
       if (seen.has(key)) continue
@@ -129,6 +132,11 @@ function show(map: L.Map): () => void {
         .setRadius(shown.place.accuracy)
         .addTo(map)
     else accuracy.remove()
+    if (shown?.place) {
+      ringName.textContent = nameOf(shown)
+      const color = getComputedStyle(map.getContainer()).color
+      ring.setStyle({ color }).setLatLng([shown.place.latitude, shown.place.longitude]).addTo(map)
+    } else ring.remove()
     if (wanted && wanted !== focus) {
       map.setView([wanted.latitude, wanted.longitude], Math.max(map.getZoom(), 13))
       hasFitted = true
@@ -158,9 +166,17 @@ function show(map: L.Map): () => void {
   const soonIfChanged = () => {
     if (partsNow().some((part, i) => part !== drawn[i])) soon()
   }
-  const stops = [store.subscribe(soonIfChanged), trails.subscribe(soon)]
+  dark.addEventListener('change', soon)
+  const stops = [
+    store.subscribe(soonIfChanged),
+    trails.subscribe(soon),
+    () => dark.removeEventListener('change', soon),
+  ]
   return () => {
     clearTimeout(timer)
     for (const stop of stops) stop()
   }
 }
+
+/** What is painted keeps the colours of the moment. */
+const dark = matchMedia('(prefers-color-scheme: dark)')

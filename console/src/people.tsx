@@ -1,14 +1,15 @@
 import { useEffect } from 'preact/hooks'
 import { batteryText } from './incident-list.js'
 import { readPeople } from './live.js'
-import { personKey, store } from './state.js'
+import { personKey, personName, store } from './state.js'
 import { useNow, useStore } from './store.js'
 import { age, say } from './text.js'
-import type { PersonRow } from './wire.js'
+import type { IncidentRow, PersonRow } from './wire.js'
 
 /** Who was heard, the latest first, and where. */
 export function People() {
   const people = useStore(store, (state) => state.people)
+  const incidents = useStore(store, (state) => state.incidents)
   const now = useNow(1_000) + store.get().clockAhead
   useEffect(() => {
     const read = () => void readPeople()
@@ -19,12 +20,16 @@ export function People() {
   const rows = [...people.values()]
     .toSorted((a, b) => (a.receivedAt < b.receivedAt ? 1 : -1))
     .slice(0, SHOWN_MAX)
+  // Whoever has sent an SOS and no telemetry is somewhere all the same.
+  const sosPlaces = new Map<string, Pick<IncidentRow, 'place' | 'placeAt'>>()
+  for (const { appId, person, place, placeAt } of incidents.values())
+    if (place && placeAt !== undefined) sosPlaces.set(personKey(appId, person.userId), { place, placeAt })
   if (rows.length === 0) return <p class="hint">{say('noPeople')}</p>
   return (
     <ul class="people">
       {rows.map((row) => (
         <li key={personKey(row.appId, row.person.userId)}>
-          <Person row={row} now={now} />
+          <Person row={{ ...sosPlaces.get(personKey(row.appId, row.person.userId)), ...row }} now={now} />
         </li>
       ))}
     </ul>
@@ -35,7 +40,7 @@ function Person({ row, now }: { row: PersonRow; now: number }) {
   const { person, place, placeAt, receivedAt, sessions } = row
   const text = (
     <>
-      <strong>{person.name ?? person.externalUserId}</strong>
+      <strong>{personName(person)}</strong>
       <span class="small">
         {say('lastHeard', age(receivedAt, now))} ·{' '}
         {placeAt === undefined ? say('noPosition') : say('positionAge', age(placeAt, now))}

@@ -1,5 +1,5 @@
 import { createStore } from './store.js'
-import type { HealthNow, HookRow, IncidentRow, PersonRow, SessionInfo } from './wire.js'
+import type { HealthNow, HookRow, IncidentRow, Person, PersonRow, SessionInfo } from './wire.js'
 
 export type View = 'incidents' | 'people' | 'reception'
 
@@ -81,4 +81,9 @@ export function inOrder(incidents: Iterable<IncidentRow>): IncidentRow[] {
 }
 
 export const nameOf = ({ person, unattributed }: IncidentRow) =>
-  unattributed ? (unattributed.name ?? unattributed.sender) : (person.name ?? person.externalUserId)
+  unattributed ? plain(unattributed.name ?? unattributed.sender) : personName(person)
+
+export const personName = ({ name, externalUserId }: Person) => plain(name ?? externalUserId)
+
+/** Without what turns the direction of text: what somebody calls himself must not rewrite the words beside it. */
+export const plain = (text: string) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, '')

@@ -20,6 +20,8 @@ const ENGLISH = {
   reception: 'Reception',
   views: 'Views',
   noIncidents: 'No open SOS',
+  noneFound: 'Nothing found. Open: %',
+  noneClosed: 'None closed yet',
   loading: 'Loading …',
   filter: 'Find',
   open: 'Open',
@@ -29,6 +31,8 @@ const ENGLISH = {
   cancelled: 'cancelled',
   resolved: 'resolved',
   since: 'for %',
+  begun: 'Since',
+  ago: '% ago',
   positionAge: 'position % old',
   noPosition: 'no position',
   relayedBy: 'relayed by %',
@@ -36,6 +40,10 @@ const ENGLISH = {
   cancelHeard: 'a radio said it is over: check',
   device: 'Device',
   batteryDevice: 'wearable battery %',
+  critical: 'critical',
+  low: 'low',
+  medium: 'medium',
+  ok: 'good',
   batteryPhone: 'phone %',
   battery: 'Battery',
   message: 'Message',
@@ -106,6 +114,7 @@ const ENGLISH = {
   hookStarting: 'not begun yet',
   hookDelivers: 'delivering',
   hookFails: 'failing',
+  hookGaveUp: 'has given events up',
   hookNothingYet: 'nothing delivered yet',
   hookDelivered: 'delivered last % ago',
   hookBehind: '% events behind',
@@ -150,6 +159,8 @@ const SPANISH: Record<Word, string> = {
   reception: 'Recepción',
   views: 'Vistas',
   noIncidents: 'Ningún SOS abierto',
+  noneFound: 'No se encuentra nada. Abiertos: %',
+  noneClosed: 'Aún no hay cerrados',
   loading: 'Cargando …',
   filter: 'Buscar',
   open: 'Abiertos',
@@ -159,6 +170,8 @@ const SPANISH: Record<Word, string> = {
   cancelled: 'cancelado',
   resolved: 'resuelto',
   since: 'desde hace %',
+  begun: 'Desde',
+  ago: 'hace %',
   positionAge: 'posición de hace %',
   noPosition: 'sin posición',
   relayedBy: 'retransmitido por %',
@@ -166,6 +179,10 @@ const SPANISH: Record<Word, string> = {
   cancelHeard: 'una radio dice que terminó: compruébelo',
   device: 'Dispositivo',
   batteryDevice: 'batería del dispositivo %',
+  critical: 'crítica',
+  low: 'baja',
+  medium: 'media',
+  ok: 'buena',
   batteryPhone: 'teléfono %',
   battery: 'Batería',
   message: 'Mensaje',
@@ -236,6 +253,7 @@ const SPANISH: Record<Word, string> = {
   hookStarting: 'aún no ha empezado',
   hookDelivers: 'entrega',
   hookFails: 'falla',
+  hookGaveUp: 'ha abandonado eventos',
   hookNothingYet: 'aún no se ha entregado nada',
   hookDelivered: 'última entrega hace %',
   hookBehind: '% eventos de retraso',
@@ -290,6 +308,20 @@ export function age(at: string | number, now: number): string {
   return `${Math.round(seconds / 86_400)} d`
 }
 
-export function clock(at: string): string {
-  return new Date(at).toLocaleString(language, { dateStyle: 'short', timeStyle: 'medium' })
+/**
+ * 24 Nov, 19:40:36: of a date in figures nobody knows at night which of them is the month. The time alone where it is of
+ * the same day as `near`; the year where it is another one.
+ */
+export function clock(at: string, near?: string): string {
+  const time = new Date(at)
+  const isSameDay = near !== undefined && new Date(near).toDateString() === time.toDateString()
+  const isThisYear = time.getFullYear() === new Date().getFullYear()
+  return time.toLocaleString(language === 'en' ? 'en-GB' : language, {
+    ...(isSameDay ? {} : { day: 'numeric', month: 'short' }),
+    ...(isThisYear ? {} : { year: 'numeric' }),
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  })
 }

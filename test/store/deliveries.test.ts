@@ -34,7 +34,8 @@ t.test('embedded: deliveries are kept as long as the events that they tell of', 
   // Of the same millisecond they would be of the same age.
   const countLater = async (n: number) => {
     const [last] = await store.events.readLatest('demo-app', 1)
-    while (last && new Date().toISOString() <= last.at) await new Promise((resolve) => setImmediate(resolve))
+    const lastAt = last ? Date.parse(last.at) : 0
+    while (Date.now() <= lastAt) await new Promise((resolve) => setImmediate(resolve))
     await countIn(store, user('ann'), reportNumber(n))
   }
   for (const [n, incidentId] of ['first', 'second', 'third'].entries()) {

@@ -8,6 +8,9 @@ import { createWebhookApps, startReceiver, WEBHOOK_ENV } from '../../support/web
 import { launchBrowser, logInOnPage, openPage } from '../../support/browser.js'
 
 const SECRET_A = 'old secret of a'
+/** Whatever somebody calls himself or says is text, and turns around no word beside it. */
+const ANN = '<i>\u202eann'
+const MARKUP = '<img src=x onerror=alert(1)>'
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 t.test('the live page in a real browser', async (t) => {
@@ -25,7 +28,7 @@ t.test('the live page in a real browser', async (t) => {
   const browser = await launchBrowser(t)
   const page = await openPage(t, browser, broker)
   const second = await openPage(t, browser, broker)
-  const ann = await connectPhone(t, broker, broker.credentials('<i>ann', 'app-a', SECRET_A))
+  const ann = await connectPhone(t, broker, broker.credentials(ANN, 'app-a', SECRET_A))
 
   await t.test('a wrong secret does not get in, and after too many not even the right one', async (t) => {
     const visitor = await openPage(t, browser, broker)
@@ -48,14 +51,23 @@ t.test('the live page in a real browser', async (t) => {
   })
 
   await t.test('an SOS over MQTT appears on both pages without a reload, with its alarm', async (t) => {
-    await ann.report({ message: 'I fell', mobileBattery: 12, timestamp: new Date().toISOString() })
+    await ann.report({
+      message: `I fell ${MARKUP}`,
+      deviceId: MARKUP,
+      mobileBattery: 12,
+      timestamp: new Date().toISOString(),
+    })
     for (const one of [page, second]) {
       const row = one.locator('.row')
       await row.waitFor()
-      t.match(await row.textContent(), /<i>ann.*SOS.*phone 12 %.*I fell/)
+      t.match(await row.textContent(), /<i>ann.*SOS.*phone 12 %.*I fell <img/)
       await sounding(one)
       await titled(one, /^🔴 SOS 1/)
     }
+    await second.getByLabel('Find').fill('nobody')
+    await second.getByText('Nothing found. Open: 1').waitFor()
+    await second.getByLabel('Find').fill('')
+    await second.locator('.row').waitFor()
   })
 
   await t.test('the alarm can be silenced on one page, and sounds on at the other', async (t) => {
@@ -86,6 +98,11 @@ t.test('the live page in a real browser', async (t) => {
   await t.test('nothing serious is wrong for whoever cannot see or use a mouse', async (t) => {
     await axe(t, page, 'an incident')
     await page.emulateMedia({ colorScheme: 'dark' })
+    // What is painted takes part.
+    await page.waitForFunction(`(() => {
+      const tile = document.querySelector('canvas.leaflet-tile')
+      return tile && tile.getContext('2d').getImageData(128, 128, 1, 1).data[0] < 80
+    })()`)
     await axe(t, page, 'an incident in the dark')
     await page.emulateMedia({ colorScheme: 'light' })
     for (const view of ['People', 'Reception']) {
@@ -107,7 +124,7 @@ t.test('the live page in a real browser', async (t) => {
   await t.test('acknowledge, with a note, reaches the phone and the other page', async (t) => {
     t.match(await ann.next(), { type: 'processed' })
     await page.getByRole('button', { name: 'Acknowledge' }).click()
-    await page.getByRole('dialog').getByLabel('Note').fill('helicopter is on its way')
+    await page.getByRole('dialog').getByLabel('Note').fill(`helicopter is on its way ${MARKUP}`)
     await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click()
     t.match(await ann.next(), { type: 'acknowledged' })
     await second.locator('.row.acknowledged').waitFor()
@@ -126,7 +143,7 @@ t.test('the live page in a real browser', async (t) => {
       await page.getByRole('button', { name: 'Reception' }).click()
       const hook = page.getByRole('region', { name: 'Web hook desk' })
       await hook.getByText('Not delivered, given up: 2').waitFor()
-      t.match(await hook.textContent(), /http:\/\/127\.0\.0\.1:\d+ · delivering.*status 422/)
+      t.match(await hook.textContent(), /http:\/\/127\.0\.0\.1:\d+ · has given events up.*status 422/)
       t.notMatch(await page.locator('body').textContent(), /hidden|hook\?/, 'neither path nor query')
       await axe(t, page, 'web hooks')
       receiver.answer = () => 200
@@ -158,6 +175,14 @@ t.test('the live page in a real browser', async (t) => {
     t.equal(await page.title(), '(1) Open SOS')
     t.equal(await page.locator('.badge').textContent(), '1')
     await axe(t, page, 'a drill')
+    await page.getByRole('button', { name: 'People' }).click()
+    await page
+      .locator('.person')
+      .filter({ hasText: 'connect-broker-doctor' })
+      .getByText(/position .* old/)
+      .waitFor()
+    await page.getByRole('button', { name: 'Incidents' }).click()
+    await page.locator('.row').filter({ hasText: '<i>ann' }).click()
     await sdkOf(broker, broker.credentials('connect-broker-doctor', 'app-a', SECRET_A)).post('/sos/cancel')
     await row.waitFor({ state: 'detached' })
   })
@@ -196,6 +221,11 @@ t.test('the live page in a real browser', async (t) => {
   await t.test('a broker that is gone shows at once, and the page comes back by itself', async (t) => {
     broker.child.kill('SIGSTOP')
     await page.locator('.health.bad').getByText('NOT CONNECTED').waitFor()
+    t.notMatch(
+      await page.locator('.health').textContent(),
+      'broker ready',
+      'what it said last is not told for now',
+    )
     broker.child.kill('SIGCONT')
     await page.locator('.health:not(.bad)').getByText('live').waitFor()
     t.equal(await page.locator('.page').count(), 1, 'still logged in')
