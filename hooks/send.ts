@@ -89,8 +89,12 @@ export function createSend(options: { isAllowed: IsAllowed; timeoutMs: number })
         if (outgoing.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')) resolve('stale')
         else reject(error)
       })
-      // The limit holds until the answer has been read to its end.
-      outgoing.on('close', closed)
+      outgoing.on('close', () => {
+        // The limit holds until the answer has been read to its end.
+        closed()
+        // An answer that leads to another protocol is neither a response nor an error.
+        reject(new Error('its answer is none'))
+      })
       outgoing.end(body)
     })
   }
@@ -110,6 +114,8 @@ function dropBody(response: IncomingMessage): void {
     bytes += chunk.length
     if (bytes > ANSWER_BYTES_MAX) response.destroy()
   })
+  const timer = setTimeout(() => response.destroy(), ANSWER_MS_MAX)
+  response.on('close', () => clearTimeout(timer))
   response.on('error', () => {}) // the status was all that counted
 }
 
@@ -131,3 +137,5 @@ const IDLE_MS = 5_000
 const FREE_SOCKETS_MAX = 8
 const HEADER_BYTES_MAX = 16_384
 const ANSWER_BYTES_MAX = 65_536
+/** Whoever has answered does not keep a connection for the rest of the limit with what nobody reads. */
+const ANSWER_MS_MAX = 1_000
