@@ -1,6 +1,7 @@
 import { tellsOf } from '../../http/console/hook-news.js'
 import { ApiError, apiUrl, appPath, getJson, postJson } from './api.js'
 import { isOpen, nameOf, personKey, store } from './state.js'
+import { areTooMany, answerTabs } from './tabs.js'
 import { say } from './text.js'
 import { addToTrail } from './trails.js'
 import type {
@@ -34,8 +35,22 @@ export async function begin(): Promise<void> {
 
 export function enter(session: SessionInfo): void {
   store.set({ session, hasEnded: false, clockAhead: Date.parse(session.now) - Date.now() })
-  open()
+  if (source) open()
+  else void openWhenThereIsRoom()
 }
+
+async function openWhenThereIsRoom(): Promise<void> {
+  const { session } = store.get()
+  const isCrowded = await areTooMany()
+  if (session !== store.get().session || source) return
+  if (!isCrowded) return open()
+  store.set({ connection: 'lost', trouble: say('tooManyTabs') })
+  setTimeout(() => {
+    if (session === store.get().session && !source) void openWhenThereIsRoom()
+  }, RETRY_MS)
+}
+
+answerTabs(() => source !== null)
 
 export async function logOut(): Promise<void> {
   await postJson('logout').catch(() => {})

@@ -204,6 +204,23 @@ t.test('the live page in a real browser', async (t) => {
     t.notOk(await thief.evaluate('document.cookie'), 'no script can read the cookie')
   })
 
+  await t.test('a tab too many says so and leaves the others their connections', async (t) => {
+    const tabs: Page[] = []
+    for (let n = 0; n < 3; n++) {
+      const tab = await second.context().newPage()
+      await tab.goto(second.url())
+      await tab.locator('.row').waitFor()
+      tabs.push(tab)
+    }
+    const last = await second.context().newPage()
+    await last.goto(second.url())
+    await last.locator('.health.bad').getByText('Too many tabs').waitFor()
+    await tabs.pop()?.close()
+    await last.locator('.row').waitFor()
+    for (const tab of [...tabs, last]) await tab.close()
+    t.equal(await second.locator('.row').count(), 1)
+  })
+
   await t.test('resolve takes it off every page; Spanish and a phone-sized window work', async (t) => {
     await page.getByRole('button', { name: 'Resolve' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Resolve' }).click()
