@@ -23,6 +23,7 @@ import { createPendingWork } from './pending-work.js'
 import type { GatewaySession, Session, Sessions } from './sessions.js'
 import { createPublishTaker } from './take-publish.js'
 import type { Publication } from './take-publish.js'
+import { endsBy, stopLimitsOf } from './stop-limits.js'
 import { leaveInWaves } from './waves.js'
 
 export interface EngineOptions {
@@ -45,7 +46,10 @@ export interface Engine {
   endRefusedSessions(): void
   /** Ends a user's sessions on this node, for an operator; nothing keeps him from coming back. How many there were. */
   endSessionsOf(user: User, by: string): number
-  /** Ends every session within drainMs, with DISCONNECT 0x8B, after what is under way has been answered. */
+  /**
+   * Ends every session within drainMs, with DISCONNECT 0x8B, after what is under way has been answered. Clients that never
+   * stop sending do not hold it up for ever: see stop-limits.ts.
+   */
   stop(drainMs: number): Promise<void>
 }
 
@@ -250,6 +254,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     async stop(drainMs) {
       isStopping = true
+      const startedAt = performance.now()
+      const limits = stopLimitsOf(drainMs)
       const open = allSessions()
       const closed = open.map(
         ({ gate }) => new Promise<void>((resolve) => gate.once('close', () => resolve())),
@@ -258,8 +264,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         log.info({ count: wave.length, left }, 'sessions are told to leave')
         for (const { gate } of wave) gate.closeWith({ code: REASON.serverShuttingDown })
       })
-      await Promise.all(closed)
-      await pending.whenNone()
+      if (!(await endsBy(startedAt + limits.sessionsMs, Promise.all(closed))))
+        for (const { gate } of open) gate.destroy()
+      if (!(await endsBy(startedAt + limits.underWayMs, pending.whenNone())))
+        log.warn({ count: pending.count }, 'stopped before all was stored; none of this was acknowledged')
       await new Promise<void>((resolve) => aedes.close(() => resolve()))
     },
   }

@@ -6,6 +6,7 @@ import type { Config } from './config.js'
 import { startService } from './service.js'
 import type { Service } from './service.js'
 import { SettingError } from './setting-error.js'
+import { stopLimitsOf } from './stop-limits.js'
 import { findUnknownVariables } from './unknown-variables.js'
 import { welcome } from './welcome.js'
 
@@ -58,13 +59,10 @@ function stopOnSignals(
     if (isStopping) return
     isStopping = true
     log.info({ signal }, 'stopping')
-    const limit = setTimeout(
-      () => {
-        log.error('not everything could be closed in time')
-        process.exit(1)
-      },
-      Math.max(STOP_LIMIT_MS, drainMs + LAST_WAVE_LIMIT_MS),
-    )
+    const limit = setTimeout(() => {
+      log.error('not everything could be closed in time')
+      process.exit(1)
+    }, stopLimitsOf(drainMs).wholeMs)
     const service = await starting.catch(() => null)
     if (!service) return // the failed start ends the process itself
     await service.stop()
@@ -88,10 +86,5 @@ function readConfigOrExit(isTerminal: boolean): Config {
     process.exit(1)
   }
 }
-
-/** Container engines kill after 10 s; what was acknowledged is stored already. */
-const STOP_LIMIT_MS = 9_500
-/** What the last wave needs at most: three seconds for its answers, one to read DISCONNECT, one to close. */
-const LAST_WAVE_LIMIT_MS = 5_500
 
 void main()

@@ -3,6 +3,9 @@ export function createPendingWork() {
   let count = 0
   let waiting: (() => void)[] = []
   return {
+    get count() {
+      return count
+    },
     begin(): void {
       count++
     },

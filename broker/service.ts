@@ -54,6 +54,7 @@ import { openStore } from './open-store.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
 import { describeGatewaySession, describeSession, describeWithUser } from './session-views.js'
 import { blame, named } from './setting-error.js'
+import { endsBy, stopLimitsOf } from './stop-limits.js'
 
 /** What runs once everything is open. */
 export interface Service {
@@ -73,10 +74,14 @@ export interface Service {
  */
 export async function startService(config: Config, log: Log, metrics: Metrics): Promise<Service> {
   const closers: (() => unknown)[] = []
-  const closeAll = async () => {
+  const closeAll = async (limitMs = Infinity) => {
+    const until = performance.now() + limitMs
     for (const close of closers.toReversed()) {
       try {
-        await close()
+        const closing = Promise.resolve(close())
+        if (limitMs === Infinity) await closing
+        else if (!(await endsBy(until, closing)))
+          log.warn('a part was not closed in time; the process ends without it')
       } catch (error) {
         log.error({ err: error as Error }, 'a part could not be closed')
       }
@@ -95,7 +100,7 @@ async function openEverything(
   log: Log,
   metrics: Metrics,
   closers: (() => unknown)[],
-  closeAll: () => Promise<void>,
+  closeAll: (limitMs?: number) => Promise<void>,
 ): Promise<Service> {
   makeDataDir(config.dataDir)
   if (named('APPS_FILE', () => ensureDemoApp(config.appsFile))) {
@@ -340,7 +345,7 @@ async function openEverything(
     },
     stop() {
       isStopping = true
-      return closeAll()
+      return closeAll(stopLimitsOf(config.drainMs).partsMs)
     },
   }
 }

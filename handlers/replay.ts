@@ -8,6 +8,7 @@ import type { SegmentLog } from '../store/journal/segment-log.js'
 import type { LateTelemetry } from '../store/store.js'
 import { userKey } from '../store/user.js'
 import type { User } from '../store/user.js'
+import { within } from '../store/within.js'
 import type { SosTaker } from './sos.js'
 
 export interface Replay {
@@ -259,7 +260,8 @@ export function createReplay(options: ReplayOptions): Replay {
       isStopped = true
       if (timer) clearTimeout(timer)
       timer = null
-      await pass
+      // What a store that does not answer has done all the same has its effect once when the next run brings it again.
+      if (pass) await within(STOP_LIMIT_MS, pass).catch(() => {})
       for (const waiter of waiters) waiter.failed()
     },
   }
@@ -287,6 +289,7 @@ function groupBy<Item>(items: Item[], keyOf: (item: Item) => string): Map<string
 const SOS_BATCH = 64
 const TELEMETRY_BATCH = 500
 const PAUSE_MS_MIN = 100
+const STOP_LIMIT_MS = 1_000
 const PAUSE_MS_MAX = 10_000
 /** A long journal that nobody takes is read for a tenth of the time. */
 const PASS_SHARE = 10

@@ -190,7 +190,8 @@ export function createWebhooks(options: {
     },
     async stop() {
       isStopped = true
-      await Promise.all([...stopping.values(), ...[...keepers.values()].map((keeper) => keeper.stop())])
+      const all = [...stopping.values(), ...[...keepers.values()].map((keeper) => keeper.stop())]
+      await within(STOP_MS, Promise.all(all)).catch(() => {}) // what is not written down is sent once more
       stopSending()
       await places?.stop()
     },
@@ -217,4 +218,6 @@ const LEASE_MS = 4_000
 const ASK_MS = 500
 /** A store that does not answer must not hold up a stop. */
 const RELEASE_MS = 1_000
+/** For deliveries that are under way, then for the store. */
+const STOP_MS = 3_000
 const DELIVERED_MAX = 10_000

@@ -1,6 +1,7 @@
 import type { Log } from '../ops/log.js'
 import type { DeliveryNote, DeliveryStore } from './deliveries.js'
 import type { LifecycleEvent } from './store.js'
+import { within } from './within.js'
 
 export type NoteDelivery = (event: LifecycleEvent, note: Omit<DeliveryNote, 'eventId' | 'at'>) => void
 
@@ -44,12 +45,19 @@ export function createDeliveryNotes(options: { store: DeliveryStore; log: Log })
     timer ??= setTimeout(() => void writing.then(flush), FLUSH_MS)
   }
 
-  return { note, stop: flush }
+  return {
+    note,
+    /** A store that does not answer must not hold up a stop. */
+    async stop(): Promise<void> {
+      await within(STOP_LIMIT_MS, flush()).catch(() => {})
+    },
+  }
 }
 
 /** Half of what somebody who looks at the incident waits before he reads again. */
 const FLUSH_MS = 200
 /** They share a commit. */
 const AT_ONCE = 200
+const STOP_LIMIT_MS = 1_000
 /** 2 MB */
 const WAITING_MAX = 10_000

@@ -74,10 +74,11 @@ export async function openRedisStore(options: {
       await explained(sos, sos.set(keys.probe(appId), '', 'EX', PROBE_SECONDS))
     },
     async stop() {
-      await events.stop()
-      for (const connection of [sos, telemetry]) {
-        await within(QUIT_LIMIT_MS, connection.quit()).catch(() => connection.disconnect())
-      }
+      // Side by side: a reader in trouble waits for what the other connections do not answer.
+      const quitting = [sos, telemetry].map((connection) =>
+        within(QUIT_LIMIT_MS, connection.quit()).catch(() => connection.disconnect()),
+      )
+      await Promise.all([events.stop(), ...quitting])
     },
   }
 }
