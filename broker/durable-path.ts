@@ -66,7 +66,8 @@ export function createRedisPath(options: {
       incidents: store.incidents,
       async health() {
         await within(storeTimeoutMs, store.ping())
-        return { status: 'degraded', reasons: [missing, (await store.durability()).explanation] }
+        const reasons = [missing, ...unreadableLogs(store, appIds()), (await store.durability()).explanation]
+        return { status: 'degraded', reasons }
       },
       awayApps: () => 0,
       start() {},
@@ -160,6 +161,12 @@ function tryToOpenJournal(
   }
 }
 
+function unreadableLogs(store: RedisStore, appIds: string[]): string[] {
+  return store
+    .unreadableLogs(appIds)
+    .map(({ appId, reason }) => `the event log of app ${appId} cannot be read (${reason}): its events wait`)
+}
+
 async function readHealth(options: {
   store: RedisStore
   journal: Journal
@@ -178,6 +185,7 @@ async function readHealth(options: {
   for (const { appId: away, reason } of availability.away())
     if (reasons.length === 0 || away !== appId)
       reasons.push(`Redis takes no writes for app ${away} (${reason}): SOS and telemetry go to the journal`)
+  reasons.push(...unreadableLogs(store, appIds()))
   const { depth } = journal.sos
   if (depth + journal.telemetry.depth > 0)
     reasons.push(`the journal holds ${depth} SOS and ${journal.telemetry.depth} telemetry messages for Redis`)

@@ -320,6 +320,7 @@ async function openEverything(
     appIds: apps.appIds,
     countOpenIncidents: store.incidents.countOpen,
     awayApps: path.awayApps,
+    unreadableLogs: () => redis?.unreadableLogs(apps.appIds()).length ?? 0,
     redisConnections: () => redis?.connections() ?? [],
     isDurable: async () => (await store.durability()).isDurable,
     loopLagMs: door.lagMs,

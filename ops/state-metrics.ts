@@ -8,6 +8,8 @@ export interface BrokerState {
   countOpenIncidents: (appId: string) => Promise<number>
   /** Apps whose store takes no writes now. */
   awayApps: () => number
+  /** Apps whose event log cannot be read although the store is there. */
+  unreadableLogs: () => number
   /** Connections to Redis; none without it. */
   redisConnections: () => { name: string; isUp: boolean }[]
   /** Whether an acknowledgement survives a loss of power. */
@@ -50,6 +52,9 @@ export function watchState(registry: Registry, state: BrokerState): void {
   gauge('apps', 'Apps in the apps file', [], (gauge) => gauge.set(state.appIds().length))
   gauge('store_away_apps', 'Apps for which the store takes no writes: the journal has them', [], (gauge) =>
     gauge.set(state.awayApps()),
+  )
+  gauge('event_log_unreadable_apps', 'Apps whose event log cannot be read: their events wait', [], (gauge) =>
+    gauge.set(state.unreadableLogs()),
   )
   gauge(
     'store_durable',

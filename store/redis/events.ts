@@ -3,9 +3,12 @@ import type { Log } from '../../ops/log.js'
 import { createLatestSet } from '../latest-set.js'
 import type { EventLog, LifecycleEvent, LoggedEvent } from '../store.js'
 import type { Commands } from './connection.js'
-import { findEnds, followStreams, RETRY_MS } from './follow-streams.js'
-import type { Entry, Start, StreamEntries } from './follow-streams.js'
+import { followStreams, RETRY_MS } from './follow-streams.js'
+import type { StreamEntries } from './follow-streams.js'
 import { keys } from './keys.js'
+import type { LogIds } from './log-ids.js'
+import { ANCHORS, findEnds } from './stream-places.js'
+import type { Entry, KnownEntries, Start } from './stream-places.js'
 
 /**
  * The event log: one stream per app. A node reads on where it stopped, also after a lost connection, so a
@@ -17,13 +20,18 @@ export function createRedisEvents(options: {
   reader: Commands
   redis: Commands
   isCluster: boolean
+  ids: LogIds
   log: Log
 }) {
-  const { reader, redis, isCluster, log } = options
+  const { reader, redis, isCluster, ids, log } = options
   const isStopped = { yet: false }
   let running: Promise<unknown> = Promise.resolve()
   /** Ids of the newest events: after trouble the log is read again from a little before. */
   const handed = createLatestSet<string>(HANDED_MAX)
+  /** The newest of each stream, so that one which is quiet is not forgotten. */
+  const anchors = new Map<string, ReturnType<typeof createLatestSet<string>>>()
+  const unreadable = new Map<string, string>()
+  const since = new Date(Date.now() - CLOCKS_DIFFER_MS).toISOString()
 
   /** Said once for each: the same part of the log is read by many, again and again. */
   const reported = createLatestSet<string>(REPORTED_MAX)
@@ -40,6 +48,27 @@ export function createRedisEvents(options: {
     return null
   }
 
+  const known: KnownEntries = {
+    note(stream, entries) {
+      const last = entries.at(-1)
+      if (last) ids.note(stream, last[0])
+      const anchorsHere = anchors.get(stream) ?? createLatestSet<string>(ANCHORS)
+      anchors.set(stream, anchorsHere)
+      for (const entry of entries.slice(-ANCHORS)) {
+        const event = readEvent(entry)
+        if (event) anchorsHere.add(event.eventId)
+      }
+    },
+    has(stream, entry) {
+      const event = readEvent(entry)
+      return event !== null && (handed.has(event.eventId) || anchors.get(stream)?.has(event.eventId) === true)
+    },
+    isFromBefore(entry) {
+      const event = readEvent(entry)
+      return event !== null && event.at < since
+    },
+  }
+
   async function readBlocking(places: Map<string, string>): Promise<StreamEntries> {
     const ids = [...places.values()]
     return (
@@ -53,7 +82,8 @@ export function createRedisEvents(options: {
     return read ?? []
   }
 
-  function hand(entries: Entry[], onEvent: (event: LifecycleEvent) => void): void {
+  function hand(stream: string, entries: Entry[], onEvent: (event: LifecycleEvent) => void): void {
+    known.note(stream, entries)
     for (const entry of entries) {
       const event = readEvent(entry)
       if (!event || handed.has(event.eventId)) continue
@@ -67,8 +97,10 @@ export function createRedisEvents(options: {
       redis,
       streams: () => appIds().map(keys.events),
       read: readBlocking,
-      hand: (entries) => hand(entries, onEvent),
+      hand: (stream, entries) => hand(stream, entries, onEvent),
+      known,
       from,
+      unreadable,
       isStopped,
       log,
     })
@@ -89,8 +121,10 @@ export function createRedisEvents(options: {
           redis,
           streams: () => (appIds().includes(appId) ? [keys.events(appId)] : null),
           read: readNow,
-          hand: (entries) => hand(entries, onEvent),
+          hand: (stream, entries) => hand(stream, entries, onEvent),
+          known,
           from: from.get(appId) ?? { seen: new Map(), lookedAt, isAway: false },
+          unreadable,
           isStopped,
           log: log.child({ appId }),
         })
@@ -109,11 +143,11 @@ export function createRedisEvents(options: {
   const events: EventLog = {
     async follow(appIds, onEvent) {
       if (!isCluster) {
-        running = followTogether(appIds, onEvent, await findEnds(redis, appIds(), log))
+        running = followTogether(appIds, onEvent, await findEnds(redis, appIds(), known, log))
         return
       }
       const ends = appIds().map(
-        async (appId) => [appId, await findEnds(redis, [appId], log.child({ appId }))] as const,
+        async (appId) => [appId, await findEnds(redis, [appId], known, log.child({ appId }))] as const,
       )
       running = followApart(appIds, onEvent, new Map(await Promise.all(ends)))
     },
@@ -123,6 +157,7 @@ export function createRedisEvents(options: {
     },
     async readEnd(appId) {
       const [last] = await redis.xrevrange(keys.events(appId), '+', '-', 'COUNT', 1)
+      if (last) ids.note(keys.events(appId), last[0])
       return last?.[0] ?? '0'
     },
     async readAfter(appId, after, limit) {
@@ -138,6 +173,7 @@ export function createRedisEvents(options: {
           if (event) found.push({ logId: entry[0], event })
         }
         place = entries.at(-1)?.[0] ?? place
+        if (place !== after) ids.note(keys.events(appId), place)
         if (entries.length < count) break
       }
       return found.slice(0, limit)
@@ -145,6 +181,12 @@ export function createRedisEvents(options: {
   }
   return {
     events,
+    /** Apps whose log cannot be read although Redis is there, of these. */
+    unreadable: (appIds: string[]) =>
+      appIds.flatMap((appId) => {
+        const reason = unreadable.get(keys.events(appId))
+        return reason === undefined ? [] : [{ appId, reason }]
+      }),
     async stop(): Promise<void> {
       isStopped.yet = true
       reader.disconnect()
@@ -157,6 +199,8 @@ const READ_MAX = 500
 /** Entries that are looked at in one go once some could not be read. */
 const PASS_OVER_MIN = 100
 const REPORTED_MAX = 10_000
+/** Of brokers. */
+const CLOCKS_DIFFER_MS = 10_000
 // How soon a new app is noticed. Far below the command timeout, which would take a quiet log for a dead one.
 const BLOCK_MS = 1_000
 /** A phone does not notice; a hundred apps cost a cluster 2,000 small reads a second. */

@@ -1,32 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Log } from '../../ops/log.js'
 import type { Commands } from './connection.js'
-import { keys } from './keys.js'
+import { findStart, resume, troubleOfOne } from './stream-places.js'
+import type { Entry, KnownEntries, Start } from './stream-places.js'
 
-export type Entry = [id: string, fields: string[]]
 export type StreamEntries = [stream: string, entries: Entry[]][]
-
-/** Where following begins. */
-export interface Start {
-  /** Id of the last entry seen of each stream. */
-  seen: Map<string, string>
-  /** When streams were last looked for, by `performance.now()`. */
-  lookedAt: number
-  /** Whether Redis could not be asked. */
-  isAway: boolean
-}
-
-/** The ends of the apps' streams as they are now; without those that Redis does not tell. */
-export async function findEnds(redis: Commands, appIds: string[], log: Log): Promise<Start> {
-  const start: Start = { seen: new Map(), lookedAt: performance.now(), isAway: false }
-  try {
-    for (const appId of appIds) start.seen.set(keys.events(appId), await lastId(redis, keys.events(appId)))
-  } catch (error) {
-    log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
-    start.isAway = true
-  }
-  return start
-}
 
 /**
  * Reads streams for ever, through every trouble, and hands each entry on in order; some of them again after
@@ -37,92 +15,120 @@ export async function followStreams(options: {
   streams: () => string[] | null
   /** Reads behind these places; waits a moment when there is nothing. */
   read: (places: Map<string, string>) => Promise<StreamEntries>
-  hand: (entries: Entry[]) => void
+  hand: (stream: string, entries: Entry[]) => void
+  known: KnownEntries
   from: Start
+  /** Streams that cannot be read although Redis is there, and why: they hold up no other. Written here. */
+  unreadable: Map<string, string>
   isStopped: { yet: boolean }
   log: Log
 }): Promise<void> {
-  const { redis, streams: streamsNow, read, hand, from, isStopped, log } = options
+  const {
+    redis,
+    streams: streamsNow,
+    read: readBehind,
+    hand,
+    known,
+    from,
+    unreadable,
+    isStopped,
+    log,
+  } = options
   let { seen, lookedAt, isAway } = from
   /** What stands before these places was never ours to hand on. */
   const starts = new Map(seen)
+  /** Of streams whose place has to be looked for anew before they are read. */
+  const shaken = new Set<string>(isAway ? seen.keys() : [])
+  let lookAgainAt = 0
+
+  /** The place of one stream, as Redis is now. */
+  async function placeOf(stream: string): Promise<string> {
+    const place = seen.get(stream)
+    if (place === undefined) {
+      await redis.xrevrange(stream, '+', '-', 'COUNT', 1) // whether it can be read at all
+      return findStart(redis, lookedAt)
+    }
+    if (!shaken.has(stream)) return place
+    return resume(redis, stream, { seen: place, start: starts.get(stream) ?? place }, known)
+  }
+
+  /** Of all that can be read. A copy: whoever fails again and again does not go back further each time. */
+  async function placesOf(streams: string[]): Promise<Map<string, string>> {
+    const isTimeToLook = performance.now() >= lookAgainAt
+    if (isTimeToLook) lookAgainAt = performance.now() + LOOK_AGAIN_MS
+    const places = new Map<string, string>()
+    for (const stream of streams) {
+      if (unreadable.has(stream) && !isTimeToLook) continue
+      try {
+        places.set(stream, await placeOf(stream))
+        if (unreadable.delete(stream)) log.info({ stream }, 'event log of one app is read again')
+      } catch (error) {
+        if (!setAside(stream, error)) throw error
+      }
+    }
+    return places
+  }
+
+  /** True when it is this stream alone that fails. */
+  function setAside(stream: string, error: unknown): boolean {
+    const reason = troubleOfOne(error)
+    if (reason === null) return false
+    shaken.add(stream)
+    if (!unreadable.has(stream))
+      log.error({ stream, reason }, 'event log of one app cannot be read; its events wait')
+    unreadable.set(stream, reason)
+    return true
+  }
+
+  /** Redis names no stream when it refuses to read several; whether the ones that are to blame were found. */
+  async function findUnreadable(streams: Iterable<string>, error: unknown): Promise<boolean> {
+    if (troubleOfOne(error) === null) return false
+    let isFound = false
+    for (const stream of streams) {
+      const asked = redis.xrevrange(stream, '+', '-', 'COUNT', 1)
+      const isOne = await asked.then(
+        () => false,
+        (reason: unknown) => setAside(stream, reason),
+      )
+      isFound ||= isOne
+    }
+    return isFound
+  }
+
   while (!isStopped.yet) {
     const streams = streamsNow()
     if (!streams) return
+    let places = new Map<string, string>()
     try {
-      // A copy: whoever fails again and again does not go back further each time.
-      const all = isAway ? await rewound(redis, seen, starts) : new Map(seen)
-      await findStarts(redis, streams, all, lookedAt)
-      for (const [stream, id] of all) if (!starts.has(stream)) starts.set(stream, id)
-      lookedAt = performance.now()
-      if (streams.length === 0) await pause(RETRY_MS)
-      else {
-        const places = new Map(streams.map((stream) => [stream, all.get(stream) as string]))
-        for (const [stream, entries] of await read(places)) {
-          hand(entries)
-          const last = entries.at(-1)
-          if (last) all.set(stream, last[0])
-        }
+      places = await placesOf(streams)
+      for (const [stream, id] of places) {
+        if (!starts.has(stream)) starts.set(stream, id)
+        if (!seen.has(stream)) seen.set(stream, id) // its beginning does not move while reading fails
       }
-      seen = all
+      lookedAt = performance.now()
+      const read = places.size === 0 ? await pause(RETRY_MS, []) : await readBehind(places)
+      for (const [stream, entries] of read) {
+        hand(stream, entries)
+        const last = entries.at(-1)
+        if (last) places.set(stream, last[0])
+      }
+      for (const [stream, id] of places) {
+        seen.set(stream, id)
+        shaken.delete(stream)
+      }
       if (isAway) log.info('event log is read again')
       isAway = false
     } catch (error) {
       if (isStopped.yet) return
+      if (await findUnreadable(places.keys(), error)) continue
       if (!isAway) log.warn({ reason: (error as Error).message }, 'event log cannot be read; events wait')
       isAway = true
+      for (const stream of seen.keys()) shaken.add(stream)
       await pause(RETRY_MS)
     }
   }
 }
 
-/**
- * Apps come and go with the apps file, and Redis may be away when we start. A stream that is new to us is read
- * from a little before the last time that we looked (`performance.now()`): its first SOS may be faster than us.
- */
-async function findStarts(
-  redis: Commands,
-  streams: string[],
-  seen: Map<string, string>,
-  lookedAt: number,
-): Promise<void> {
-  for (const stream of streams) {
-    if (seen.has(stream)) continue
-    const [seconds] = await redis.time()
-    const elapsed = Math.ceil((performance.now() - lookedAt) / 1000)
-    seen.set(stream, `${Math.max(0, Number(seconds) - elapsed - SLACK_S) * 1000}-0`)
-  }
-}
-
-/**
- * After trouble: the Redis that answers now may be another one, which lost the newest entries and writes new ones
- * by a clock of its own. What is read twice is told apart by its event id.
- */
-async function rewound(
-  redis: Commands,
-  seen: Map<string, string>,
-  starts: Map<string, string>,
-): Promise<Map<string, string>> {
-  const places = new Map<string, string>()
-  for (const [stream, id] of seen) {
-    const start = starts.get(stream) ?? id
-    const before = millisecondsOf(id) - SLACK_S * 1000
-    const from = before > millisecondsOf(start) ? `${before}-0` : start
-    const last = await lastId(redis, stream)
-    places.set(stream, millisecondsOf(last) < millisecondsOf(from) ? last : from)
-  }
-  return places
-}
-
-function millisecondsOf(id: string): number {
-  return Number.parseInt(id, 10)
-}
-
-async function lastId(redis: Commands, stream: string): Promise<string> {
-  const [last] = await redis.xrevrange(stream, '+', '-', 'COUNT', 1)
-  return last?.[0] ?? '0-0'
-}
-
 export const RETRY_MS = 200
-/** Clocks of Redis servers may differ by that much. */
-const SLACK_S = 10
+/** How soon a stream that was set right is noticed. */
+const LOOK_AGAIN_MS = 1_000

@@ -7,10 +7,11 @@ import { userKey } from '../user.js'
 import type { User } from '../user.js'
 import type { Commands } from './connection.js'
 import { keys } from './keys.js'
+import type { LogIds } from './log-ids.js'
 import { untilCommitted } from './until-committed.js'
 
 /** Incidents in Redis: read, decide, and commit if nobody was faster; see docs/decisions. */
-export function createRedisIncidents(redis: Commands, retention: Retention): IncidentStore {
+export function createRedisIncidents(redis: Commands, retention: Retention, ids: LogIds): IncidentStore {
   const inOrder = createKeyedQueue()
 
   async function readPage(
@@ -33,7 +34,9 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
 
   return {
     change(user, reportKeys, decide) {
-      return inOrder(userKey(user), () => changeUntilCommitted(redis, retention, user, reportKeys, decide))
+      return inOrder(userKey(user), () =>
+        changeUntilCommitted({ redis, retention, ids }, user, reportKeys, decide),
+      )
     },
     async readOpen({ appId, userId }) {
       return parse(await redis.hget(keys.open(appId), userId))
@@ -57,17 +60,22 @@ export function createRedisIncidents(redis: Commands, retention: Retention): Inc
   }
 }
 
+interface Place {
+  redis: Commands
+  retention: Retention
+  ids: LogIds
+}
+
 async function changeUntilCommitted<Result>(
-  redis: Commands,
-  retention: Retention,
+  place: Place,
   user: User,
   reportKeys: readonly string[],
   decide: (state: UserState) => Change<Result>,
 ): Promise<Result> {
   return untilCommitted(async () => {
-    const { open, counted } = await readState(redis, user, reportKeys)
+    const { open, counted } = await readState(place.redis, user, reportKeys)
     const change = decide({ openIncident: parse(open), counted })
-    return (await commit(redis, retention, user, open, counted, change)) ? change : null
+    return (await commit(place, user, open, counted, change)) ? change : null
   })
 }
 
@@ -83,8 +91,7 @@ async function readState(redis: Commands, { appId, userId }: User, reportKeys: r
 }
 
 async function commit(
-  redis: Commands,
-  retention: Retention,
+  { redis, retention, ids }: Place,
   { appId, userId }: User,
   open: string | null,
   counted: ReadonlySet<string>,
@@ -119,6 +126,7 @@ async function commit(
     }),
     trailPoint ? JSON.stringify(trailPoint) : '',
     TRAIL_POINTS,
+    ids.highest(keys.events(appId)),
     ...reportKeys.flatMap((key) => [key, counted.has(key) ? '1' : '0']),
   )
   return committed === 1

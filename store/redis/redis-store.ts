@@ -9,6 +9,7 @@ import { createRedisEvents } from './events.js'
 import { createRedisGateways } from './gateways.js'
 import { createRedisIncidents } from './incidents.js'
 import { keys } from './keys.js'
+import { createLogIds } from './log-ids.js'
 import { createRedisLateTelemetry } from './late-telemetry.js'
 import { createRedisMesh } from './mesh.js'
 import { createRedisRevocations } from './revocations.js'
@@ -23,6 +24,8 @@ export interface RedisStore extends Store {
   late: LateTelemetry
   /** Whether a failure tells something about Redis as a whole. */
   isOutage(error: unknown): boolean
+  /** Those of these apps whose event log cannot be read although Redis is there. */
+  unreadableLogs(appIds: string[]): { appId: string; reason: string }[]
   /** For QoS 2 handshakes, which aedes-persistence-redis keeps. */
   connection: Commands
   /** Each connection to Redis and whether commands go through it now. */
@@ -50,9 +53,10 @@ export async function openRedisStore(options: {
     throw refused.reason
   }
   const [sos, telemetry, reader] = connections as [Commands, Commands, Commands]
-  const events = createRedisEvents({ reader, redis: sos, isCluster: address.is === 'cluster', log })
+  const ids = createLogIds()
+  const events = createRedisEvents({ reader, redis: sos, isCluster: address.is === 'cluster', ids, log })
   return {
-    incidents: createRedisIncidents(sos, retention),
+    incidents: createRedisIncidents(sos, retention, ids),
     users: createRedisUsers(sos),
     revocations: createRedisRevocations(sos),
     gateways: createRedisGateways(sos),
@@ -65,6 +69,7 @@ export async function openRedisStore(options: {
     connection: telemetry,
     connections: () =>
       CONNECTIONS.map((name, i) => ({ name, isUp: (connections[i] as Commands).status === 'ready' })),
+    unreadableLogs: events.unreadable,
     isOutage,
     durability: () => readDurability(sos),
     async ping() {

@@ -20,6 +20,28 @@ end
 `
 
 /**
+ * The id of a new entry: by the clock of this Redis, unless readers of the log, when it was another Redis, have reached a
+ * place above that. An id beyond what a double holds is nobody's clock.
+ */
+const ID_ABOVE = `
+local function idAbove(stream, reached)
+  local ms, number = string.match(reached, '^(%d+)-(%d+)$')
+  ms, number = tonumber(ms), tonumber(number)
+  local time = redis.pcall('TIME')
+  if not ms or ms >= 2 ^ 53 or number >= 2 ^ 53 or time.err or ms < time[1] * 1000 + math.floor(time[2] / 1000) then
+    return '*'
+  end
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  if last then
+    local lastMs, lastNumber = string.match(last[1], '^(%d+)-(%d+)$')
+    lastMs, lastNumber = tonumber(lastMs), tonumber(lastNumber)
+    if lastMs > ms or (lastMs == ms and lastNumber >= number) then return '*' end
+  end
+  return string.format('%.0f-%.0f', ms, number + 1)
+end
+`
+
+/**
  * Commits one change of a user's incident with its event, unless somebody else was faster.
  *
  * KEYS 1 open incidents (hash)  2 their ids (hash)  3 the incident (string)  4 the user's report keys (sorted set)
@@ -28,13 +50,14 @@ end
  *      5 '1' if it is still open  6 the server's milliseconds  7 report keys to keep
  *      8 lifetime in seconds of what is closed  9 event  10 events to keep  11 historyKey
  *      12 historyKey of the oldest moment to keep  13 trail point, '' for none  14 trail points to keep
+ *      15 an id of the event log that readers have reached, '' for none
  *      then for each report key to remember: the key, '1' if it is known to be a repeat
  * Result 1 committed, 0 the state is no longer the one that was read: nothing is written.
  */
-export const COMMIT_CHANGE = `${REFUSALS}
+export const COMMIT_CHANGE = `${REFUSALS}${ID_ABOVE}
 local open = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if open ~= ARGV[2] then return 0 end
-for i = 15, #ARGV, 2 do
+for i = 16, #ARGV, 2 do
   if ARGV[i + 1] ~= '1' and redis.call('ZSCORE', KEYS[4], ARGV[i]) then return 0 end
 end
 local refusal = refusalOf({
@@ -49,7 +72,7 @@ if refusal then return refusal end
 -- The newest key is the last to go, also when the clock was set back.
 local newest = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')[2]
 local score = math.max(tonumber(ARGV[6]), tonumber(newest or '0') + 1)
-redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[10], '*', 'event', ARGV[9])
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[10], idAbove(KEYS[5], ARGV[15]), 'event', ARGV[9])
 if ARGV[13] ~= '' then
   -- A trail that is no list must not keep an SOS waiting.
   redis.pcall('RPUSH', KEYS[8], ARGV[13])
@@ -69,8 +92,8 @@ for i = 6, 7 do
   redis.call('ZADD', KEYS[i], 0, ARGV[11])
   redis.call('ZREMRANGEBYLEX', KEYS[i], '-', '(' .. ARGV[12])
 end
-for i = 15, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'NX', string.format('%.0f', score), ARGV[i]) end
-if #ARGV >= 15 then
+for i = 16, #ARGV, 2 do redis.call('ZADD', KEYS[4], 'NX', string.format('%.0f', score), ARGV[i]) end
+if #ARGV >= 16 then
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -(tonumber(ARGV[7]) + 1))
   redis.call('EXPIRE', KEYS[4], ARGV[8])
 end

@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { keys } from '../../../store/redis/keys.js'
-import { startBroker } from '../../support/broker.js'
+import { startBroker, temporaryDirectory } from '../../support/broker.js'
 import { createPhone } from '../../support/http.js'
-import { publishSos, readEventLog, timestampOf } from '../../support/publishing.js'
+import { publishSos, readEventLog, subscribeToEvents, timestampOf } from '../../support/publishing.js'
 import { logIn } from '../../support/raw-client.js'
 import { startRedis } from '../../support/redis.js'
 import { isReady, readinessUntil } from '../../support/readiness.js'
@@ -11,7 +13,13 @@ import { readMetrics } from '../../support/metrics.js'
 import { user } from '../../support/stores.js'
 
 const redis = await startRedis(t)
-const broker = await startBroker(t, { env: { REDIS_URL: redis.url } })
+const appsFile = join(temporaryDirectory(t), 'apps.json')
+const apps = ['demo-app', 'other-app'].map((appId) => ({
+  appId,
+  secrets: [`secret-of-${appId}`.padEnd(32, '-')],
+}))
+writeFileSync(appsFile, JSON.stringify({ apps }))
+const broker = await startBroker(t, { env: { REDIS_URL: redis.url, APPS_FILE: appsFile } })
 const witnesses = await createWitnesses(t, broker, redis)
 const foreign = {
   'report times': keys.reports('demo-app', user('eve').userId),
@@ -57,3 +65,33 @@ for (const [name, key] of Object.entries(foreign)) {
     await redis.client.del(...Object.values(foreign))
   })
 }
+
+t.test(
+  'an app whose event log is something else waits until it is right again, and no other app does',
+  async (t) => {
+    const eve = await logIn(t, broker.ports.mqtt, broker.credentials('eve', 'other-app'), { keepalive: 0 })
+    const events = await subscribeToEvents(
+      await logIn(t, broker.ports.mqtt, broker.credentials('eve', 'other-app'), { keepalive: 0 }),
+      ['sos/events/eve'],
+    )
+    await redis.client.set(keys.events('other-app'), 'not ours')
+    t.ok(await publishSos(eve, 1), 'an SOS of the app is acknowledged')
+    const isTold = /^the event log of app other-app cannot be read \(WRONGTYPE/
+    const { status } = await readinessUntil(broker, ({ reasons }) =>
+      reasons.some((reason) => isTold.test(reason)),
+    )
+    t.equal(status, 'degraded')
+    t.equal((await readMetrics(broker))('connect_broker_event_log_unreadable_apps'), 1)
+    for (let n = 0; n < 3; n++) await witnesses.report(t, 'alice', 'meanwhile')
+    await witnesses.compare(t)
+
+    await redis.client.del(keys.events('other-app'))
+    t.match(await events.until((seen) => seen.length > 0), [
+      { type: 'processed', occurredAt: timestampOf(1) },
+    ])
+    await readinessUntil(broker, isReady)
+    t.equal((await readMetrics(broker))('connect_broker_event_log_unreadable_apps'), 0)
+    const lines = broker.log.filter(({ msg }) => String(msg).startsWith('event log of one app'))
+    t.equal(lines.length, 2, 'told once, and once that it is over')
+  },
+)
