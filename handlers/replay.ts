@@ -175,7 +175,7 @@ export function createReplay(options: ReplayOptions): Replay {
       for (let at = 0; at < entries.length; at += TELEMETRY_BATCH) {
         // An SOS that came meanwhile goes first; the rest of the telemetry has its turn in the next pass.
         if (isWanted || isStopped) return { count, hasFailed: hasFailed || held.size > 0 }
-        const done = await replayApps(entries.slice(at, at + TELEMETRY_BATCH), held)
+        const done = await replayApps(segment, entries.slice(at, at + TELEMETRY_BATCH), held)
         if (done.length === 0) continue
         await journal.telemetry.markDone(segment, done)
         onReplayed('telemetry', done.length)
@@ -201,6 +201,7 @@ export function createReplay(options: ReplayOptions): Replay {
   }
 
   async function replayApps(
+    segment: Segment,
     entries: NumberedEntry<JournaledTelemetry>[],
     held: Set<string>,
   ): Promise<number[]> {
@@ -211,7 +212,7 @@ export function createReplay(options: ReplayOptions): Replay {
       try {
         await late.append(
           appId,
-          own.map(({ number, entry }) => ({ ...entry, number })),
+          own.map(({ number, entry }) => ({ ...entry, number, file: basename(segment.file) })),
         )
         return own.map(({ number }) => number)
       } catch (error) {

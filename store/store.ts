@@ -334,8 +334,9 @@ export interface LateTelemetry {
 
 export interface LateEntry {
   record: TelemetryRecord
-  /** Number among the entries of one run of a broker: one that is not above the last appended is there already. */
+  /** Number among the entries of one run of a broker in one file: one not above the last appended is there already. */
   run: string
+  file: string
   number: number
   /** A write that failed before the entry was made, and may have happened all the same. */
   attempt?: WriteAttempt

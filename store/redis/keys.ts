@@ -22,7 +22,7 @@
  * | cb:{app}:telemetry | stream | field `record`, JSON | newest TELEMETRY_PER_APP |
  * | cb:{app}:position:<user id> | string | last telemetry with a position, JSON | RETENTION_DAYS |
  * | cb:{app}:batch:<run>.<n> | string | the last telemetry batch that a broker wrote over one connection, then `-`: no more of them | 30 days |
- * | cb:{app}:replayed:<run> | string | the last journal entry that is in the telemetry | 30 days |
+ * | cb:{app}:replayed:<run> <file> | string | the last entry of a file of the journal that is in the telemetry | 30 days |
  * | cb:{app}:webhook:<webhook id> | string | how far the web hook has got, JSON | until deleted by hand |
  * | cb:{app}:webhook-lease:<webhook id> | string | the node that serves it | seconds |
  * | cb:{app}:webhook-dead:<webhook id> | list | dead letters, JSON | newest DEAD_LETTERS_MAX |
@@ -54,7 +54,7 @@ export const keys = {
   telemetry: (appId: string) => `${tag(appId)}:telemetry`,
   lastPosition: (appId: string, userId: string) => `${tag(appId)}:position:${userId}`,
   batch: (appId: string, batch: string) => `${tag(appId)}:batch:${batch}`,
-  replayed: (appId: string, run: string) => `${tag(appId)}:replayed:${run}`,
+  replayed: (appId: string, part: string) => `${tag(appId)}:replayed:${part}`,
   webhook: (appId: string, webhookId: string) => `${tag(appId)}:webhook:${webhookId}`,
   webhookLease: (appId: string, webhookId: string) => `${tag(appId)}:webhook-lease:${webhookId}`,
   webhookDead: (appId: string, webhookId: string) => `${tag(appId)}:webhook-dead:${webhookId}`,

@@ -20,7 +20,7 @@ export function createRedisLateTelemetry(redis: Commands, retention: Retention):
     return number <= last
   }
 
-  async function appendRun(appId: string, run: string, entries: LateEntry[]): Promise<void> {
+  async function appendPart(appId: string, part: string, entries: LateEntry[]): Promise<void> {
     const positions = createPositionKeys(appId)
     const records = entries.flatMap(({ number, record }) => [
       number,
@@ -28,7 +28,12 @@ export function createRedisLateTelemetry(redis: Commands, retention: Retention):
       record.receivedAt,
       ...positions.argumentsOf(record),
     ])
-    const allKeys = [keys.telemetry(appId), keys.openIds(appId), keys.replayed(appId, run), ...positions.keys]
+    const allKeys = [
+      keys.telemetry(appId),
+      keys.openIds(appId),
+      keys.replayed(appId, part),
+      ...positions.keys,
+    ]
     await redis.appendLate(
       allKeys.length,
       ...allKeys,
@@ -46,11 +51,13 @@ export function createRedisLateTelemetry(redis: Commands, retention: Retention):
       const missing = []
       for (const entry of entries)
         if (!entry.attempt || !(await hasHappened(appId, entry.attempt))) missing.push(entry)
-      for (const run of new Set(missing.map((entry) => entry.run)))
-        await appendRun(
+      // By file, because one that cannot be read for a while is brought after those behind it.
+      const partOf = ({ run, file }: LateEntry) => `${run} ${file}`
+      for (const part of new Set(missing.map(partOf)))
+        await appendPart(
           appId,
-          run,
-          missing.filter((entry) => entry.run === run),
+          part,
+          missing.filter((entry) => partOf(entry) === part),
         )
     },
   }

@@ -1,9 +1,17 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startBroker } from '../support/broker.js'
 import { createPhone } from '../support/http.js'
-import { publishPacket, publishSos, subscribeToEvents, timestampOf } from '../support/publishing.js'
+import { readTelemetry } from '../support/journal.js'
+import { metricsUntil } from '../support/metrics.js'
+import {
+  publishPacket,
+  publishSos,
+  sosPayload,
+  subscribeToEvents,
+  timestampOf,
+} from '../support/publishing.js'
 import { logIn } from '../support/raw-client.js'
 import { startRedis } from '../support/redis.js'
 
@@ -37,3 +45,32 @@ t.test(
     )
   },
 )
+
+t.test('telemetry in a file that cannot be read for a while is brought when it can, and once', async (t) => {
+  const redis = await startRedis(t)
+  const broker = await startBroker(t, { env: { REDIS_URL: redis.url, JOURNAL_TELEMETRY_BYTES_MAX: '65536' } })
+  await redis.stop()
+  const alice = await logIn(t, broker.ports.mqtt, broker.credentials('alice'))
+  const journal = join(broker.dataDir, 'journal')
+  const files = () => readdirSync(journal).filter((name) => name.startsWith('telemetry'))
+  let sent = 0
+  while (files().length < 2) {
+    alice.sendPacket(publishPacket('tel/data', sosPayload(++sent), 1))
+    t.equal((await alice.nextOf('puback')).messageId, 1)
+  }
+  const first = join(journal, files().toSorted()[0]!)
+  renameSync(first, `${first}.away`)
+  await redis.start()
+  await metricsUntil(
+    broker,
+    (read) => read('connect_broker_journal_replayed_total', { kind: 'telemetry' }) > 0,
+  )
+  await broker.logged(({ msg }) => msg === 'journal: a file cannot be read')
+  renameSync(`${first}.away`, first)
+  await metricsUntil(broker, (read) => read('connect_broker_journal_entries', { kind: 'telemetry' }) === 0)
+  t.strictSame(
+    await readTelemetry(redis),
+    [sent, ...Array.from({ length: sent - 1 }, (_, n) => n + 1)].map((n) => `alice ${timestampOf(n)}`),
+    'all of it, the last one before the others',
+  )
+})

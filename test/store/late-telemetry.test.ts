@@ -68,7 +68,7 @@ function attemptOf(error: unknown): WriteAttempt | undefined {
 }
 
 function late(name: string, n: number, attempt?: WriteAttempt) {
-  return { record: record(name, n), run: 'a-run', number: n, ...(attempt ? { attempt } : {}) }
+  return { record: record(name, n), run: 'a-run', file: 'a-file', number: n, ...(attempt ? { attempt } : {}) }
 }
 
 function record(name: string, n: number): TelemetryRecord {
