@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { OpenIncidents } from '../handlers/open-incidents.js'
 import { createReplay } from '../handlers/replay.js'
 import type { Replay } from '../handlers/replay.js'
 import type { Fallback } from '../handlers/sos-intake.js'
@@ -52,11 +53,12 @@ export function createRedisPath(options: {
   takeSos: SosTaker
   /** For a look at whether writes are taken. */
   appIds: () => string[]
+  openIncidents: OpenIncidents
   config: Config
   log: Log
   metrics: Metrics
 }): DurablePath {
-  const { store, takeSos, appIds, config, log, metrics } = options
+  const { store, takeSos, appIds, openIncidents, config, log, metrics } = options
   const { storeTimeoutMs } = config
   const opened = tryToOpenJournal(config, log, metrics)
   if ('reason' in opened) {
@@ -106,6 +108,7 @@ export function createRedisPath(options: {
     fallback: {
       journal,
       availability,
+      openIncidents,
       limitMs: storeTimeoutMs,
       onJournaled: (appId) => onJournaled('sos', appId),
     },

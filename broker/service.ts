@@ -18,6 +18,7 @@ import { createAliasLearner } from '../handlers/device-alias.js'
 import { createIncidentActions } from '../handlers/incidents.js'
 import type { Handler } from '../handlers/handler.js'
 import { isCallForHelp } from '../handlers/mesh/call-for-help.js'
+import { createOpenIncidents } from '../handlers/open-incidents.js'
 import { createRelayLimit } from '../handlers/relay-limit.js'
 import { createSosIntake } from '../handlers/sos-intake.js'
 import { createSosTaker } from '../handlers/sos.js'
@@ -146,8 +147,17 @@ async function openEverything(
   })
   const owners = createMeshOwners(store, takePhoneSos)
   const { takeSos } = owners
+  const openIncidents = createOpenIncidents()
   const path = redis
-    ? createRedisPath({ store: redis, takeSos, appIds: () => apps.appIds(), config, log, metrics })
+    ? createRedisPath({
+        store: redis,
+        takeSos,
+        appIds: () => apps.appIds(),
+        openIncidents,
+        config,
+        log,
+        metrics,
+      })
     : createEmbeddedPath(store, config)
   closers.push(() => path.stop())
   let isStopping = false
@@ -225,6 +235,7 @@ async function openEverything(
   await store.events.follow(
     () => apps.appIds(),
     (event) => {
+      openIncidents.note(event)
       delivery.deliver(event)
       bell.emit(event.appId, event)
     },

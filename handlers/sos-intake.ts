@@ -7,6 +7,7 @@ import { userKey } from '../store/user.js'
 import { within } from '../store/within.js'
 import type { Clock, Handler, Message, Outcome } from './handler.js'
 import type { Stamp } from './incident-rules.js'
+import type { OpenIncidents } from './open-incidents.js'
 import { foreseeIncident } from './sos.js'
 import type { SosTaker } from './sos.js'
 
@@ -14,6 +15,7 @@ import type { SosTaker } from './sos.js'
 export interface Fallback {
   journal: Journal
   availability: Availability
+  openIncidents: OpenIncidents
   /** How long a phone waits for the store before its report goes to the journal. */
   limitMs: number
   /** A report waits in the journal although the store may be there. */
@@ -56,12 +58,15 @@ export function createSosIntake(options: {
     const { user } = message
     if (!availability.isAway(user.appId) && !way.journal.holdsSosOf(user)) {
       try {
-        return await within(way.limitMs, take(message, stamp))
+        const outcome = await within(way.limitMs, take(message, stamp))
+        if (outcome.is === 'accepted' && outcome.incident) way.openIncidents.note(outcome.incident)
+        return outcome
       } catch (error) {
         if (isMistake(error)) throw error
         availability.noteFailure(user.appId, error)
       }
     }
+    const open = way.openIncidents.of(user) ?? way.journal.waitingIncidentOf(user)
     await way.journal.addSos({
       user: { appId: user.appId, userId: user.userId, externalUserId: user.externalUserId },
       way: message.way,
@@ -71,7 +76,7 @@ export function createSosIntake(options: {
       eventId: stamp.eventId,
     })
     way.onJournaled(user.appId)
-    const incident = foreseeIncident(message, stamp)
+    const incident = foreseeIncident(message, stamp, open)
     return { is: 'accepted', notes: [], isJournaled: true, ...(incident ? { incident } : {}) }
   }
 }

@@ -6,6 +6,7 @@ import type { NamedDevices } from './device-owner.js'
 import type { Message, Outcome } from './handler.js'
 import { report as reportRule, reportKeysOf } from './incident-rules.js'
 import type { ReportWay, Stamp } from './incident-rules.js'
+import type { KnownIncident } from './open-incidents.js'
 import { namesOther } from './payload.js'
 import type { RelayLimit } from './relay-limit.js'
 import { readSosReport } from './sos-report.js'
@@ -71,12 +72,16 @@ export function createSosTaker({ incidents, users, relayLimit, learnAlias }: Sos
   }
 }
 
-/** What the report is if it turns out to be the sender's first: for an answer before the store has it. */
-export function foreseeIncident({ user, payload, way }: Message, stamp: Stamp) {
+/**
+ * What the report comes to, for an answer before the store has it: the incident that is open already, as far as anybody
+ * here knows, or one of its own.
+ */
+export function foreseeIncident({ user, payload, way }: Message, stamp: Stamp, open: KnownIncident | null) {
   if (way === 'mesh') return null // nobody waits for an answer
   const { report } = readSosReport(payload, stamp.now)
   const rule = reportRule(user, report, stamp, wayOf(way, undefined))
-  return rule({ openIncident: null, counted: new Set() }).result.incident
+  const { incident } = rule({ openIncident: null, counted: new Set() }).result
+  return incident && open ? { ...incident, ...open } : incident
 }
 
 /** An app on Android reports with the time of an old position; it asks by HTTP first whether an incident is open. */

@@ -39,6 +39,8 @@ export interface Journal {
   addTelemetry(record: TelemetryRecord, attempt?: WriteAttempt): Promise<void>
   /** Whether reports of the user wait for the store. */
   holdsSosOf(user: User): boolean
+  /** What the oldest report of the user that waits will open, unless an incident is open by then. */
+  waitingIncidentOf(user: User): { incidentId: string; status: 'active'; createdAt: string } | null
   /** The store has these. */
   sosDone(segment: Segment, done: NumberedEntry<JournaledSos>[]): Promise<void>
   /** When the oldest SOS that waits came, in milliseconds since 1970; null without one. */
@@ -68,7 +70,8 @@ export function openJournal({
   log,
 }: JournalOptions): Journal {
   const run = randomUUID()
-  const waitingOf = new Map<string, number>() // user → reports
+  /** user → eventId → the report, oldest first */
+  const waitingOf = new Map<string, Map<string, Pick<JournaledSos, 'incidentId' | 'receivedAt'>>>()
   const arrivals = new Map<string, number>() // eventId → milliseconds, oldest first
   let telemetrySince: number | null = null
   let dropping: Promise<unknown> | null = null
@@ -76,8 +79,9 @@ export function openJournal({
     directory,
     name: 'sos',
     segmentBytes: SOS_SEGMENT_BYTES,
-    onPending({ user, eventId, receivedAt }) {
-      waitingOf.set(userKey(user), (waitingOf.get(userKey(user)) ?? 0) + 1)
+    onPending({ user, eventId, incidentId, receivedAt }) {
+      const waiting = waitingOf.get(userKey(user)) ?? new Map()
+      waitingOf.set(userKey(user), waiting.set(eventId, { incidentId, receivedAt }))
       arrivals.set(eventId, Date.parse(receivedAt))
     },
   })
@@ -128,11 +132,15 @@ export function openJournal({
     addTelemetry: (record, attempt) =>
       makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) })),
     holdsSosOf: (user) => waitingOf.has(userKey(user)),
+    waitingIncidentOf(user) {
+      const [oldest] = waitingOf.get(userKey(user))?.values() ?? []
+      return oldest ? { incidentId: oldest.incidentId, status: 'active', createdAt: oldest.receivedAt } : null
+    },
     async sosDone(segment, done) {
       for (const { entry } of done) {
-        const left = (waitingOf.get(userKey(entry.user)) ?? 1) - 1
-        if (left > 0) waitingOf.set(userKey(entry.user), left)
-        else waitingOf.delete(userKey(entry.user))
+        const waiting = waitingOf.get(userKey(entry.user))
+        waiting?.delete(entry.eventId)
+        if (waiting?.size === 0) waitingOf.delete(userKey(entry.user))
         arrivals.delete(entry.eventId)
       }
       await sos.markDone(

@@ -87,6 +87,14 @@ for (const [how, createWay] of Object.entries(waysToGo)) {
       t.match(readIncident(await user('bo').post('/v1/sdk/sos', REPORT)), { state: 'active' })
       t.match(readIncident(await user('cy').post('/v1/sdk/sos', unknownDevice)), { state: 'active' })
       t.equal((await user('fe').post('/v1/sdk/telemetry', REPORT)).status, 200)
+      const again = { ...REPORT, timestamp: '2026-05-01T10:00:05.000Z' }
+      t.equal(readIncident(await phone.post('/v1/sdk/sos', again)).id, id, 'of the incident that is open')
+      const { id: first } = readIncident(await user('pat').post('/v1/sdk/sos', REPORT))
+      t.match(
+        readIncident(await user('pat').post('/v1/sdk/sos', again)),
+        { id: first },
+        'of the first report',
+      )
       const wrong = user('ann').get('/v1/sdk/me', { headers: { Authorization: 'Bearer none' } })
       readError(await wrong, 401)
 
@@ -96,6 +104,18 @@ for (const [how, createWay] of Object.entries(waysToGo)) {
       for (const name of ['bo', 'cy'])
         t.match(readIncidentOrNull(await user(name).get('/v1/sdk/sos')), { state: 'active' }, name)
       t.match(readIncident(await phone.post('/v1/sdk/sos/cancel')), { id, state: 'cancelled' })
+      const pat = user('pat')
+      t.equal(readIncidentOrNull(await pat.get('/v1/sdk/sos'))?.id, first)
+      t.match(readIncident(await pat.post('/v1/sdk/sos/cancel')), { id: first, state: 'cancelled' })
+      await readinessUntil(broker, isReady)
+
+      await way.leave()
+      const later = { ...REPORT, timestamp: '2026-05-01T10:00:10.000Z' }
+      const { id: second } = readIncident(await pat.post('/v1/sdk/sos', later))
+      t.not(second, first, 'a cancelled incident is not the one that a new report is told of')
+      await way.comeBack()
+      await readinessUntil(broker, isReady)
+      t.equal(readIncidentOrNull(await pat.get('/v1/sdk/sos'))?.id, second)
     },
   )
 }

@@ -7,6 +7,7 @@ import { readConfig } from '../../broker/config.js'
 import { createMesh, createMeshOwners } from '../../broker/mesh.js'
 import type { Mesh } from '../../broker/mesh.js'
 import { createRelayLimit } from '../../handlers/relay-limit.js'
+import { createOpenIncidents } from '../../handlers/open-incidents.js'
 import { createSosIntake } from '../../handlers/sos-intake.js'
 import { createSosTaker } from '../../handlers/sos.js'
 import { createLog } from '../../ops/log.js'
@@ -70,7 +71,15 @@ export async function openMeshHost(t: Test, options: MeshHostOptions = {}): Prom
   const { takeSos } = owners
   const config = readConfig({ DATA_DIR: directory, STORE_TIMEOUT_MS: String(storeTimeoutMs) })
   const path = redis
-    ? createRedisPath({ store: redis, takeSos, appIds: apps.appIds, config, log, metrics })
+    ? createRedisPath({
+        openIncidents: createOpenIncidents(),
+        store: redis,
+        takeSos,
+        appIds: apps.appIds,
+        config,
+        log,
+        metrics,
+      })
     : createEmbeddedPath(store, config)
   const clock = { now: () => new Date() }
   const mesh = createMesh({
