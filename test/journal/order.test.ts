@@ -1,11 +1,15 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { startBroker } from '../support/broker.js'
+import { keys } from '../../store/redis/keys.js'
+import { startBroker, temporaryDirectory } from '../support/broker.js'
 import { createPhone } from '../support/http.js'
 import type { Phone } from '../support/http.js'
 import { untilReady } from '../support/readiness.js'
 import { publishSos, readEventLog, timestampOf } from '../support/publishing.js'
 import { logIn } from '../support/raw-client.js'
 import { startRedis } from '../support/redis.js'
+import { user } from '../support/stores.js'
 
 const redis = await startRedis(t)
 const broker = await startBroker(t, {
@@ -98,6 +102,38 @@ t.test('contract 9: GET is never null for a user whose SOS is in the journal', a
     t.match(json, { incident: { state: 'active', timestamp: timestampOf(1) } })
   }
 })
+
+t.test(
+  'an SOS in the journal is stored also when its user was revoked, or its app removed, meanwhile',
+  async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const secrets = ['secret-of-an-app'.padEnd(32, '-')]
+    const write = (...appIds: string[]) =>
+      writeFileSync(
+        join(dataDir, 'apps.json'),
+        JSON.stringify({ apps: appIds.map((appId) => ({ appId, secrets })) }),
+      )
+    write('staying-app', 'leaving-app')
+    const before = await startBroker(t, { env: { REDIS_URL: redis.url }, dataDir })
+    const credentials = ['staying-app', 'leaving-app'].map((appId) => before.credentials('dave', appId))
+    const daves = await Promise.all(credentials.map((dave) => logIn(t, before.ports.mqtt, dave)))
+    await redis.stop()
+    for (const dave of daves) t.ok(await publishSos(dave, 1))
+    await before.stop('SIGKILL')
+    await redis.start()
+    const { userId } = user('dave', 'staying-app')
+    await redis.client.hset(keys.revoked('staying-app'), userId, new Date().toISOString(), 'version', 'x')
+    write('staying-app')
+    const after = await startBroker(t, { env: { REDIS_URL: redis.url }, dataDir })
+    await untilReady(after)
+    for (const { appId } of credentials)
+      t.strictSame(
+        (await readEventLog(redis, appId)).map(({ type, report }) => [type, report?.timestamp]),
+        [['processed', timestampOf(1)]],
+        appId,
+      )
+  },
+)
 
 /** Asks until the store takes it. */
 async function untilTaken(phone: Phone, path: string): Promise<unknown> {

@@ -86,6 +86,7 @@ export async function createWitnesses(
 
   return {
     report,
+    lastReported: (name: 'alice' | 'bob') => reported[name].at(-1),
     sendTelemetry,
     compare,
     /** Lives through it; what is acknowledged before, in and after it must be there once in the end. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { stopLimitsOf } from '../../../broker/stop-limits.js'
 import { sizeOfWave } from '../../../broker/waves.js'
 import { startBroker } from '../../support/broker.js'
 import { publishPacket, readEventLog, sosPayload, timestampOf } from '../../support/publishing.js'
@@ -60,4 +61,16 @@ t.test('few go at once, and many within the time that is given', async (t) => {
   t.equal(sizeOfWave(10_000, 5_000), 500)
   t.equal(sizeOfWave(10_000, 0), 10_000, 'no time: all at once')
   t.equal(sizeOfWave(0, 5_000), 100)
+})
+
+t.test('each part of a stop has its time, within 10 s or 6 s more than the drain', async (t) => {
+  for (const drainMs of [0, 4_000, 60_000]) {
+    const { sessionsMs, underWayMs, partsMs, wholeMs } = stopLimitsOf(drainMs)
+    t.ok(wholeMs < Math.max(10_000, drainMs + 6_000), `${drainMs}: before a container engine kills`)
+    t.ok(sessionsMs >= drainMs + 3_000, `${drainMs}: the last wave gets its answers`)
+    t.ok(
+      sessionsMs < underWayMs && underWayMs < partsMs && partsMs < wholeMs,
+      `${drainMs}: one after the other`,
+    )
+  }
 })

@@ -78,3 +78,10 @@ t.test('all masters are killed: journal, and recovery', async (t) => {
   await readinessUntil(broker, isReady)
   for (const witness of witnesses) await witness.compare(t)
 })
+
+t.test('SIGTERM while no master of the cluster answers: exit code 0', async (t) => {
+  for (const { proxy } of nodes) proxy.become({ is: 'black hole' })
+  for (const witness of witnesses) await witness.report(t, 'alice', 'without an answer')
+  t.equal(await broker.stop('SIGTERM'), 0)
+  t.equal(broker.log.at(-1)?.msg, 'stopped')
+})

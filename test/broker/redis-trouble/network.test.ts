@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startBroker } from '../../support/broker.js'
+import { readEventLog } from '../../support/publishing.js'
 import { startRedis } from '../../support/redis.js'
 import { startRedisProxy } from '../../support/redis-proxy.js'
 import { isReady, readinessUntil, readReadiness } from '../../support/readiness.js'
@@ -69,3 +70,17 @@ t.test('Redis begins to want a password: journal, until it wants none', async (t
     end: () => redis.client.config('SET', 'requirepass', ''),
   })
 })
+
+t.test(
+  'SIGTERM while the network swallows every byte: exit code 0, and the journal keeps what it has',
+  async (t) => {
+    proxy.become({ is: 'black hole' })
+    await witnesses.report(t, 'alice', 'before the stop')
+    t.equal(await broker.stop('SIGTERM'), 0)
+    t.equal(broker.log.at(-1)?.msg, 'stopped')
+    const again = await startBroker(t, { env: { REDIS_URL: redis.url }, dataDir: broker.dataDir })
+    await readinessUntil(again, isReady)
+    const last = (await readEventLog(redis)).findLast(({ externalUserId }) => externalUserId === 'alice')
+    t.match(last, { type: 'processed', report: { timestamp: witnesses.lastReported('alice') } })
+  },
+)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startBroker } from '../../support/broker.js'
+import { processIdOf } from '../../support/publishing.js'
 import { startRedisSentinel } from '../../support/redis-sentinel.js'
 import { createWitnesses } from '../../support/redis-trouble.js'
 
@@ -39,4 +40,12 @@ t.test('the old master comes back as a replica and is needed again: journal, and
   sentinels.signalFirst('SIGCONT')
   await (await sentinels.replica()).start()
   await witnesses.liveThrough(t, { begin: killMaster, reason: /Redis takes no writes/, end: untilFailover })
+})
+
+t.test('SIGTERM while the master and a Sentinel are frozen: exit code 0', async (t) => {
+  process.kill(await processIdOf(master), 'SIGSTOP')
+  sentinels.signalFirst('SIGSTOP')
+  await witnesses.report(t, 'alice', 'without an answer')
+  t.equal(await broker.stop('SIGTERM'), 0)
+  t.equal(broker.log.at(-1)?.msg, 'stopped')
 })

@@ -92,7 +92,7 @@ t.test(
     await readinessUntil(broker, isReady)
     t.equal((await readMetrics(broker))('connect_broker_event_log_unreadable_apps'), 0)
     await broker.logged(({ msg }) => msg === 'event log of one app is read again')
-  const lines = broker.log.filter(({ msg }) => String(msg).startsWith('event log of one app'))
+    const lines = broker.log.filter(({ msg }) => String(msg).startsWith('event log of one app'))
     t.equal(lines.length, 2, 'told once, and once that it is over')
   },
 )
