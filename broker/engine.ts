@@ -7,6 +7,7 @@ import type {
   PublishPacket as AedesPublish,
   Subscription,
 } from 'aedes'
+import mqttPacket from 'mqtt-packet'
 import type { EndedLogin, Login } from '../auth/login.js'
 import { readTopicFilter } from '../auth/topics.js'
 import type { Handler } from '../handlers/handler.js'
@@ -25,6 +26,10 @@ import { createPublishTaker } from './take-publish.js'
 import type { Publication } from './take-publish.js'
 import { endsBy, stopLimitsOf } from './stop-limits.js'
 import { leaveInWaves } from './waves.js'
+
+// The engine's writer would make 65,536 buffers before its first packet: 15 MB, and a tenth of a second in which
+// nobody is served. They would save it a quarter of a microsecond a packet.
+mqttPacket.writeToStream.cacheNumbers = false
 
 export interface EngineOptions {
   login: Login
