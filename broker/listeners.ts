@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { Server as TlsServer } from 'node:tls'
 import type { Log } from '../ops/log.js'
 import type { Metrics } from '../ops/metrics.js'
+import { ANY_CLIENT } from './certificate.js'
 import type { Port } from './config.js'
 import type { Admission } from './gate/admission.js'
 import type { ReadingTurns } from './gate/reading-turns.js'
@@ -45,7 +46,12 @@ export type OpenPorts = Partial<Record<'mqtt' | 'mqtts' | 'http' | 'https', numb
 /** tcp, tls, http+ws, https+wss: every byte stream that comes in is put behind a gate of its own. */
 export function createListeners(options: ListenersOptions) {
   const { host, ports, certificate, limits, door, log, metrics } = options
-  const tls = { ...certificate, minVersion: 'TLSv1.2' as const, handshakeTimeout: limits.connectTimeoutMs }
+  const tls = {
+    ...certificate,
+    ...ANY_CLIENT,
+    minVersion: 'TLSv1.2' as const,
+    handshakeTimeout: limits.connectTimeoutMs,
+  }
   const gates = new Set<Gate>()
   const opened = new Set<keyof OpenPorts>()
   const nextSessionId = createSessionIds()
