@@ -3,7 +3,7 @@
 // Nothing else uses this.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,11 +14,9 @@ import { spawnBroker } from '../dist/test/support/broker.js'
 const broker = fileURLToPath(new URL('../dist/broker', import.meta.url))
 const tests = fileURLToPath(new URL('../dist/test', import.meta.url))
 /** What most of the test files load. The broker's own libraries stay with it. */
-const LIBRARIES = ['tap', 'ioredis', 'mqtt', 'mqtt-packet', 'fast-check']
+const LIBRARIES = ['tap', 'ioredis', 'mqtt', 'mqtt-packet', 'fast-check', 'uuid']
 /** V8 takes compiled code only from a process with the same flags. */
 const FLAGS = ['--v8-pool-size=0']
-/** Those of a test file (scripts/test.mjs). */
-const TEST_FLAGS = ['--expose-gc', ...FLAGS]
 
 /** Leaves `broker.cjs`, `connect-broker.cjs` and `sign.cjs` in `directory`, to be started instead of those of dist/broker. */
 export async function packPrograms(directory) {
@@ -56,7 +54,7 @@ export async function packLibraries(directory) {
     LIBRARIES.map(async (name) => {
       mkdirSync(join(packages, name), { recursive: true })
       const main = require.resolve(name)
-      await pack(join(packages, name, 'packed.js'), { entryPoints: [main] })
+      await pack(join(packages, name, 'packed.js'), { entryPoints: [main], plugins: [noNumbers] })
       // tap has a default only, and is not to be loaded here: it would take this process for a test.
       const exported = name === 'tap' ? [] : Object.keys(require(name))
       const names = exported.filter((key) => /^[A-Za-z]\w*$/.test(key) && key !== 'default')
@@ -70,21 +68,14 @@ export async function packLibraries(directory) {
   symlinkSync(packages, link)
   const training = join(directory, 'training.mjs')
   writeFileSync(training, LIBRARIES.map((name) => `import '${name}'`).join('\n') + TRAINING)
-  await compile([...TEST_FLAGS, training])
+  await compile([...FLAGS, training])
 }
 
 async function packProgram(directory, name, main) {
   await pack(join(directory, `${name}.js`), {
     entryPoints: [join(broker, main)],
-    // Native code, and what is hardly ever loaded.
-    external: [
-      'lmdb',
-      'pino-pretty',
-      'selfsigned',
-      '@fastify/swagger',
-      '@fastify/*-compiler',
-      'light-my-request',
-    ],
+    // What is hardly ever loaded.
+    external: ['pino-pretty', 'selfsigned', '@fastify/swagger', '@fastify/*-compiler', 'light-my-request'],
     define: { 'import.meta.url': '__filename', 'import.meta.dirname': JSON.stringify(broker) },
   })
   const program = join(directory, `${name}.cjs`)
@@ -92,8 +83,27 @@ async function packProgram(directory, name, main) {
   return program
 }
 
+/** Zod's words in fifty languages, of which none is used. */
+const noLocales = {
+  name: 'no-locales',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/zod\/v4\/locales\/index\.c?js$/ }, () => ({ contents: 'export {}' }))
+  },
+}
+
+/** As the broker does (broker/engine.ts): a test has no use for 65,536 buffers either. */
+const noNumbers = {
+  name: 'no-numbers',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/mqtt-packet\/mqtt\.js$/ }, ({ path }) => ({
+      contents: `${readFileSync(path, 'utf8')}\nexports.writeToStream.cacheNumbers = false\n`,
+    }))
+  },
+}
+
 const pack = (outfile, options) =>
   build({
+    plugins: [noLocales],
     outfile,
     bundle: true,
     platform: 'node',

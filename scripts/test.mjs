@@ -86,7 +86,7 @@ async function work() {
 
 async function run(file) {
   const began = performance.now()
-  const child = spawn(process.execPath, ['--expose-gc', '--v8-pool-size=0', file], {
+  const child = spawn(process.execPath, ['--v8-pool-size=0', file], {
     env: testEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
