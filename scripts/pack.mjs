@@ -74,8 +74,15 @@ export async function packLibraries(directory) {
 async function packProgram(directory, name, main) {
   await pack(join(directory, `${name}.js`), {
     entryPoints: [join(broker, main)],
-    // What is hardly ever loaded.
-    external: ['pino-pretty', 'selfsigned', '@fastify/swagger', '@fastify/*-compiler', 'light-my-request'],
+    // Native code, and what is hardly ever loaded.
+    external: [
+      'lmdb',
+      'pino-pretty',
+      'selfsigned',
+      '@fastify/swagger',
+      '@fastify/*-compiler',
+      'light-my-request',
+    ],
     define: { 'import.meta.url': '__filename', 'import.meta.dirname': JSON.stringify(broker) },
   })
   const program = join(directory, `${name}.cjs`)
@@ -118,14 +125,19 @@ const pack = (outfile, options) =>
     ...options,
   })
 
-/** Starts a broker, and stops it when `use` is through. */
+/** Starts a broker, and stops it when `use` is through. @throws when it does not start: no test could, then. */
 async function runBroker(program, dataDir, use) {
   const child = spawnBroker({ PACKED_WRITES_CODE: 'yes', DATA_DIR: dataDir }, program)
+  let used
+  let said = ''
   createInterface({ input: child.stdout }).on('line', (text) => {
+    said = text
     const line = JSON.parse(text)
-    if (line.msg === 'ready') use(line).finally(() => child.kill('SIGTERM'))
+    if (line.msg === 'ready') used = use(line).finally(() => child.kill('SIGTERM'))
   })
   await once(child, 'close')
+  if (used === undefined) throw new Error(`the packed broker did not start: ${said}`)
+  await used
 }
 
 async function compile(args, env = process.env) {
