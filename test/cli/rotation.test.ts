@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { askAgain } from '../support/ask-again.js'
 import { startBroker } from '../support/broker.js'
 import { runCli, settingsOf } from '../support/cli.js'
 import { logIn } from '../support/raw-client.js'
@@ -29,12 +30,13 @@ t.test(
           const client = await logIn(t, broker.ports.mqtt, broker.credentials(user, 'demo-app', secret))
           taken[secret] = (taken[secret] ?? 0) + 1
           client.socket.destroy()
+          await askAgain() // the commands need the processor too
         }
       }),
     )
     const rounds = async (secret: string) => {
       const before = taken[secret] ?? 0
-      while ((taken[secret] ?? 0) < before + 30) await new Promise((resolve) => setImmediate(resolve))
+      while ((taken[secret] ?? 0) < before + 30) await askAgain()
     }
     const reads = () => broker.log.filter(({ msg }) => msg === 'apps file read again').length
 

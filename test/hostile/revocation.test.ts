@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { askAgain } from '../support/ask-again.js'
 import { APPS, backendOf, sdkOf } from '../support/api.js'
 import type { Answer } from '../support/api.js'
 import { startBroker, temporaryDirectory } from '../support/broker.js'
@@ -211,5 +212,5 @@ function loggedNext(node: Broker, fits: (line: LogLine) => boolean): Promise<Log
 }
 
 async function until(ask: () => Promise<Answer>, fits: (answer: Answer) => boolean): Promise<void> {
-  while (!fits(await ask()));
+  while (!fits(await ask())) await askAgain()
 }

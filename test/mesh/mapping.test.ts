@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
+import { askAgain } from '../support/ask-again.js'
 import { backendOf, register, sdkOf } from '../support/api.js'
 import type { Answer } from '../support/api.js'
 import { startBroker, temporaryDirectory } from '../support/broker.js'
@@ -192,5 +193,5 @@ t.test('whose a node is, over HTTP, while another broker on the same Redis hears
 
 /** Asks again until it is so; a key is remembered after the packet was taken. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo()));
+  while (!(await isSo())) await askAgain()
 }

@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
+import { askAgain } from '../support/ask-again.js'
 import { temporaryDirectory } from '../support/broker.js'
 import { alertOf, BEGIN, positionOf, published, radioSosOf } from '../support/mesh-gateway.js'
 import { countOf, openMeshHost, registerDevice } from '../support/mesh-host.js'
@@ -256,7 +256,7 @@ t.test(
     await host.send('gw-1', ...published(positionOf(0x1234, BEGIN, 41.5)), BEGIN + 3_000)
     t.equal(await countOf(host, 'owner-unknown'), 1, 'no reason to send a gateway away')
     await redis.start()
-    while ((await entriesOf(host)) > 0) await nextTurn()
+    while ((await entriesOf(host)) > 0) await askAgain()
     t.match(await host.store.incidents.readOpen(alice), {
       reports: 1,
       report: { message: `from ${NODE}`, position: { latitude: 41.4 } },

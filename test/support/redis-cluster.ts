@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { askAgain } from './ask-again.js'
 import { startRedis } from './redis.js'
 import type { RedisServer } from './redis.js'
 import { startRedisProxy } from './redis-proxy.js'
@@ -27,13 +28,12 @@ export async function startRedisCluster(t: Test): Promise<{ url: string; nodes: 
   const places = nodes.map(({ proxy }) => proxy.port)
   const isTold = async ({ client }: ClusterNode) =>
     (await client.cluster('SLOTS')).every(([, , master]) => places.includes(master?.[1] ?? 0))
-  for (const node of nodes) while (!(await isTold(node)));
+  for (const node of nodes) while (!(await isTold(node))) await askAgain()
   for (const { client } of nodes)
     for (const { port, busPort } of nodes) await client.call('CLUSTER', 'MEET', '127.0.0.1', port, busPort)
   for (const { client } of nodes)
-    while (
-      !/cluster_state:ok[^]*cluster_slots_ok:16384[^]*cluster_size:3/.test(await client.cluster('INFO'))
-    );
+    while (!/cluster_state:ok[^]*cluster_slots_ok:16384[^]*cluster_size:3/.test(await client.cluster('INFO')))
+      await askAgain()
   return { url: `redis+cluster://${places.map((port) => `127.0.0.1:${port}`).join(',')}`, nodes }
 }
 

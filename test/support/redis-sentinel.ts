@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
+import { askAgain } from './ask-again.js'
 import { temporaryDirectory } from './broker.js'
 import { runProgram } from './programs.js'
 import { findFreePort } from './redis-cluster.js'
@@ -27,7 +28,7 @@ export async function startRedisSentinel(t: Test): Promise<Sentinels> {
   const servers = await Promise.all([startServer(t), startServer(t)])
   await servers[1]!.client.replicaof('127.0.0.1', servers[0]!.port)
   const sentinels = await Promise.all([0, 1, 2].map(() => startSentinel(t, servers[0]!.port)))
-  for (const { client } of sentinels) while (!(await knowsAll(client)));
+  for (const { client } of sentinels) while (!(await knowsAll(client))) await askAgain()
 
   async function masterAt(): Promise<number> {
     const [, port] = (await sentinels[1]!.client.call(
@@ -45,7 +46,8 @@ export async function startRedisSentinel(t: Test): Promise<Sentinels> {
     replica,
     signalFirst: (signal) => sentinels[0]!.signal(signal),
     async settled() {
-      while (!/role:slave[^]*master_link_status:up/.test(await (await replica()).client.info('replication')));
+      while (!/role:slave[^]*master_link_status:up/.test(await (await replica()).client.info('replication')))
+        await askAgain()
       const { client } = await master()
       await client.set('test:settled', '')
       await client.wait(1, 0)

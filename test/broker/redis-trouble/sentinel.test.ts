@@ -1,4 +1,5 @@
 import t from 'tap'
+import { askAgain } from '../../support/ask-again.js'
 import { startBroker } from '../../support/broker.js'
 import { processIdOf } from '../../support/publishing.js'
 import { startRedisSentinel } from '../../support/redis-sentinel.js'
@@ -21,7 +22,7 @@ async function killMaster(): Promise<void> {
 
 async function untilFailover(): Promise<void> {
   const before = master
-  while ((master = await sentinels.master()) === before);
+  while ((master = await sentinels.master()) === before) await askAgain()
 }
 
 t.test('the master is killed, and a Sentinel with it: journal, and recovery on the replica', async (t) => {
