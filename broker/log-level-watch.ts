@@ -1,5 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
-import { LOG_LEVELS } from '../ops/log.js'
+import { LOG_LEVELS } from '../ops/log-levels.js'
 import type { Log } from '../ops/log.js'
 
 /**

@@ -7,8 +7,6 @@ import { createRepeatedLines } from './repeated-lines.js'
 
 export type Log = pino.Logger
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
-
 /** Every line of these is written, however many there are: the steps of an SOS, and who came and went. */
 const NEVER_SUPPRESSED = new Set([
   'sos received',
