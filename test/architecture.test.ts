@@ -23,7 +23,7 @@ const ONLY_IN: Record<string, string[]> = {
   lmdb: ['store/embedded/'],
   ws: ['broker/websocket.ts', 'broker/doctor/'],
   commander: ['broker/cli/'],
-  'mqtt-packet': ['broker/doctor/'],
+  'mqtt-packet': ['broker/doctor/', 'broker/engine.ts'],
   'websocket-stream': ['broker/websocket.ts'],
   selfsigned: ['broker/certificate.ts'],
   pino: ['ops/'],

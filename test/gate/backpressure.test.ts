@@ -26,6 +26,7 @@ t.test('while the store is slow a flood of telemetry stays with the clients that
       ...COLLECTS_ON_SIGNAL,
     },
   })
+  const atStart = await held(broker)
   let stored = 0
   for (const transport of ['tcp', 'ws'] as const) {
     await t.test(`over ${transport}`, async (t) => {
@@ -38,6 +39,12 @@ t.test('while the store is slow a flood of telemetry stays with the clients that
       }
       const clients = await Promise.all(Array.from({ length: CLIENTS }, open))
       const before = await held(broker)
+      // A table of packet numbers alone would be 6 MiB.
+      if (transport === 'tcp')
+        t.ok(
+          before - atStart < 5 * MIB,
+          `the first sessions take ${Math.round((before - atStart) / 1024)} KiB`,
+        )
       // Not for long: after three seconds without an answer the broker gives the store up.
       await redis.client.call('CLIENT', 'PAUSE', '60000', 'WRITE')
       for (const { wire } of clients) for (const packet of PACKETS) wire.sendTogether([packet])
