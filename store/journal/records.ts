@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 
 /**
@@ -29,13 +30,35 @@ export function encodeRecord(number: number, entry: unknown): Buffer {
   return record
 }
 
-/** What could be read of a segment, in its order, and how many bytes could not. */
-export function decodeRecords<Entry>(bytes: Buffer): {
+export interface Decoded<Entry> {
+  /** What could be read, in its order. */
   entries: NumberedEntry<Entry>[]
   damagedBytes: number
-} {
+}
+
+/** The records of a segment, at once: for a start, when nobody else waits. */
+export function decodeRecords<Entry>(bytes: Buffer): Decoded<Entry> {
+  const steps = decodeInSteps<Entry>(bytes)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** The same while others have their turns of the event loop. */
+export async function decodeRecordsInTurns<Entry>(bytes: Buffer): Promise<Decoded<Entry>> {
+  const steps = decodeInSteps<Entry>(bytes)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await setImmediate()
+  }
+}
+
+function* decodeInSteps<Entry>(bytes: Buffer): Generator<undefined, Decoded<Entry>, undefined> {
   const entries: NumberedEntry<Entry>[] = []
   let damagedBytes = 0
+  let stepAt = 0
   for (let at = 0; at < bytes.length;) {
     const record = recordAt(bytes, at)
     if (record) {
@@ -47,6 +70,10 @@ export function decodeRecords<Entry>(bytes: Buffer): {
       damagedBytes++
       at++
     }
+    if (at - stepAt >= STEP_BYTES) {
+      stepAt = at
+      yield
+    }
   }
   return { entries, damagedBytes }
 }
@@ -55,6 +82,20 @@ function recordAt(bytes: Buffer, at: number): Buffer | null {
   if (bytes.length - at < HEADER_BYTES) return null
   const length = bytes.readUInt32LE(at)
   if (length === 0 || length > BODY_BYTES_MAX || bytes.length - at - HEADER_BYTES < length) return null
+  if (!mayBeJson(bytes, at + HEADER_BYTES, length)) return null
   const record = bytes.subarray(at, at + HEADER_BYTES + length)
   return record.readUInt32LE(4) === crc32(record.subarray(NUMBER_AT)) ? record : null
 }
+
+/** Where damage is passed over byte by byte, a checksum of megabytes at each of them would take minutes. */
+function mayBeJson(bytes: Buffer, from: number, length: number): boolean {
+  const end = ENDS[bytes[from] as number]
+  return end === undefined ? length <= SCALAR_BYTES_MAX : bytes[from + length - 1] === end
+}
+
+/** First byte of an object, an array or a string → its last. */
+const ENDS: Readonly<Record<number, number>> = { 0x7b: 0x7d, 0x5b: 0x5d, 0x22: 0x22 }
+/** No number is longer, nor are the words. */
+const SCALAR_BYTES_MAX = 32
+/** About a millisecond of JSON. */
+const STEP_BYTES = 64 * 1024

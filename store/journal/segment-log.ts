@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { decodeRecords, encodeRecord } from './records.js'
+import { decodeRecordsInTurns, encodeRecord } from './records.js'
 import type { NumberedEntry } from './records.js'
 import { appendDone, doneFile, fileName, findSegments, syncDirectory } from './segment-files.js'
 import type { Damage, Segment } from './segment-files.js'
@@ -175,7 +175,8 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
       }),
     async read(segment) {
       const bytes = (await readFile(segment.file)).subarray(0, segment.bytes)
-      return decodeRecords<Entry>(bytes).entries.filter(({ number }) => segment.pending.has(number))
+      const { entries } = await decodeRecordsInTurns<Entry>(bytes)
+      return entries.filter(({ number }) => segment.pending.has(number))
     },
     markDone: (segment, numbers) =>
       inTurn(async () => {

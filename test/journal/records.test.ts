@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { decodeRecords, encodeRecord } from '../../store/journal/records.js'
+import { decodeRecords, decodeRecordsInTurns, encodeRecord } from '../../store/journal/records.js'
 import type { NumberedEntry } from '../../store/journal/records.js'
 
 const entries = fc.array(fc.jsonValue(), { minLength: 1, maxLength: 8 })
@@ -85,6 +85,25 @@ t.test('no bytes, zeros, and a length that leads far out of the file are no reco
     )
     t.equal(damagedBytes, first.length)
   }
+})
+
+t.test('a large damaged file is read to its end while others have their turns', async (t) => {
+  const record = encodeRecord(1, { text: 'help '.repeat(50) })
+  const bytes = Buffer.concat(Array.from({ length: 8_000 }, () => record))
+  const damaged = Buffer.concat([bytes, Buffer.alloc(1024 * 1024, Buffer.of(0, 0, 1)), bytes])
+  let turns = 0
+  let isOver = false
+  function count() {
+    turns++
+    if (!isOver) setImmediate(count)
+  }
+  count()
+  const found = await decodeRecordsInTurns(damaged)
+  isOver = true
+  t.ok(turns > 50, `${turns} turns`)
+  t.equal(found.entries.length, 16_000)
+  t.equal(found.damagedBytes, 1024 * 1024)
+  t.strictSame(found, decodeRecords(damaged))
 })
 
 function sampleRecords(): Buffer[] {
