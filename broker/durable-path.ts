@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { OpenIncidents } from '../handlers/open-incidents.js'
+import { createReadAgain } from '../handlers/read-again.js'
 import { createReplay } from '../handlers/replay.js'
 import type { Replay } from '../handlers/replay.js'
 import type { Fallback } from '../handlers/sos-intake.js'
@@ -92,6 +93,7 @@ export function createRedisPath(options: {
     onReplayed: (kind, count) => metrics.replayed.inc({ kind }, count),
     log,
   })
+  const readAgain = createReadAgain(journal, () => replay.wake(true))
   metrics.watchJournal(() => ({
     sos: journal.sos.depth,
     telemetry: journal.telemetry.depth,
@@ -99,6 +101,8 @@ export function createRedisPath(options: {
     sosBytes: journal.sos.bytes,
     telemetryBytes: journal.telemetry.bytes,
     telemetrySince: journal.telemetrySince,
+    sosUnreadable: journal.sos.unreadable.length,
+    telemetryUnreadable: journal.telemetry.unreadable.length,
   }))
   const onJournaled = (kind: 'sos' | 'telemetry', appId: string) => {
     metrics.journaled.inc({ kind })
@@ -130,8 +134,12 @@ export function createRedisPath(options: {
     },
     health: () => readHealth({ store, journal, availability, appIds, storeTimeoutMs }),
     awayApps: () => availability.away().length,
-    start: () => replay.wake(),
+    start() {
+      replay.wake()
+      readAgain.start()
+    },
     async stop() {
+      readAgain.stop()
       availability.stop()
       await replay.stop()
       await journal.stop()
@@ -189,6 +197,8 @@ async function readHealth(options: {
     if (reasons.length === 0 || away !== appId)
       reasons.push(`Redis takes no writes for app ${away} (${reason}): SOS and telemetry go to the journal`)
   reasons.push(...unreadableLogs(store, appIds()))
+  for (const { file, reason } of journal.unreadable)
+    reasons.push(`the file ${file} of the journal cannot be read (${reason}): what is in it waits`)
   const { depth } = journal.sos
   if (depth + journal.telemetry.depth > 0)
     reasons.push(`the journal holds ${depth} SOS and ${journal.telemetry.depth} telemetry messages for Redis`)

@@ -11,6 +11,9 @@ export interface JournalState {
   telemetryBytes: number
   /** Since when telemetry has been in the journal without a pause; milliseconds since 1970. */
   telemetrySince: number | null
+  /** Files that cannot be read. */
+  sosUnreadable: number
+  telemetryUnreadable: number
 }
 
 const EMPTY_JOURNAL: JournalState = {
@@ -20,6 +23,8 @@ const EMPTY_JOURNAL: JournalState = {
   sosBytes: 0,
   telemetryBytes: 0,
   telemetrySince: null,
+  sosUnreadable: 0,
+  telemetryUnreadable: 0,
 }
 
 export interface WebhooksState {
@@ -137,6 +142,17 @@ export function createMetrics() {
       registers: [registry],
       collect() {
         this.set(secondsSince(readJournal().telemetrySince))
+      },
+    }),
+    journalUnreadable: new Gauge({
+      name: 'connect_broker_journal_unreadable_files',
+      help: 'Files of the journal that cannot be read; what is in them is acknowledged and not in the store',
+      labelNames: ['kind'],
+      registers: [registry],
+      collect() {
+        const { sosUnreadable, telemetryUnreadable } = readJournal()
+        this.set({ kind: 'sos' }, sosUnreadable)
+        this.set({ kind: 'telemetry' }, telemetryUnreadable)
       },
     }),
     /** Where the journal's gauges come from. */

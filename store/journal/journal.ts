@@ -6,7 +6,7 @@ import type { User } from '../user.js'
 import type { NumberedEntry } from './records.js'
 import { openSegmentLog } from './segment-log.js'
 import type { SegmentLog } from './segment-log.js'
-import type { Segment } from './segment-files.js'
+import type { Found, Segment } from './segment-files.js'
 
 /** An SOS that was acknowledged before the store had it: everything the handler needs to take it again. */
 export interface JournaledSos {
@@ -43,6 +43,12 @@ export interface Journal {
   waitingIncidentOf(user: User): { incidentId: string; status: 'active'; createdAt: string } | null
   /** The store has these. */
   sosDone(segment: Segment, done: NumberedEntry<JournaledSos>[]): Promise<void>
+  /** Files that cannot be read; what is in them is acknowledged and not in the store. SOS first. */
+  readonly unreadable: { file: string; reason: string }[]
+  /** Whether there is a file to try again. */
+  readonly awaitsFiles: boolean
+  /** Tries them; whether something came of it. One call at a time. */
+  readAgain(): Promise<boolean>
   /** When the oldest SOS that waits came, in milliseconds since 1970; null without one. */
   readonly oldestSosAt: number | null
   /** Since when there has been telemetry without a pause; null without any. */
@@ -70,18 +76,18 @@ export function openJournal({
   log,
 }: JournalOptions): Journal {
   const run = randomUUID()
-  /** user → eventId → the report, oldest first */
-  const waitingOf = new Map<string, Map<string, Pick<JournaledSos, 'incidentId' | 'receivedAt'>>>()
-  const arrivals = new Map<string, number>() // eventId → milliseconds, oldest first
+  /** user → eventId → the report */
+  const waitingOf = new Map<string, Map<string, WaitingSos>>()
+  const arrivals = new Map<string, number>() // eventId → milliseconds
   let telemetrySince: number | null = null
   let dropping: Promise<unknown> | null = null
   const { log: sos, damage } = openSegmentLog<JournaledSos>({
     directory,
     name: 'sos',
     segmentBytes: SOS_SEGMENT_BYTES,
-    onPending({ user, eventId, incidentId, receivedAt }) {
+    onPending({ user, eventId, incidentId, receivedAt }, number) {
       const waiting = waitingOf.get(userKey(user)) ?? new Map()
-      waitingOf.set(userKey(user), waiting.set(eventId, { incidentId, receivedAt }))
+      waitingOf.set(userKey(user), waiting.set(eventId, { number, incidentId, receivedAt }))
       arrivals.set(eventId, Date.parse(receivedAt))
     },
   })
@@ -95,13 +101,18 @@ export function openJournal({
       telemetrySince ??= Date.parse(record.receivedAt)
     },
   })
-  for (const found of [...damage, ...telemetryDamage])
-    log.error(found, 'journal: a part of a file cannot be read; what is readable is kept')
+  for (const found of [...damage, ...telemetryDamage]) noteDamage(found)
+  for (const found of [...sos.unreadable, ...telemetry.unreadable])
+    log.error(found, 'journal: a file cannot be read')
   if (sos.depth + telemetry.depth > 0)
     log.warn(
       { sos: sos.depth, telemetry: telemetry.depth },
       'journal: an earlier run left entries for the store',
     )
+
+  function noteDamage(found: Found): void {
+    log.error(found, 'journal: a part of a file cannot be read; what is readable is kept')
+  }
 
   /** Those who need room at the same time wait for the same file to go. */
   function dropOldestTelemetry(): Promise<unknown> {
@@ -133,7 +144,8 @@ export function openJournal({
       makingRoom(() => telemetry.append({ record, run, ...(attempt ? { attempt } : {}) })),
     holdsSosOf: (user) => waitingOf.has(userKey(user)),
     waitingIncidentOf(user) {
-      const [oldest] = waitingOf.get(userKey(user))?.values() ?? []
+      const waiting = [...(waitingOf.get(userKey(user))?.values() ?? [])]
+      const [oldest] = waiting.toSorted((a, b) => a.number - b.number)
       return oldest ? { incidentId: oldest.incidentId, status: 'active', createdAt: oldest.receivedAt } : null
     },
     async sosDone(segment, done) {
@@ -148,8 +160,24 @@ export function openJournal({
         done.map(({ number }) => number),
       )
     },
+    get unreadable() {
+      return [...sos.unreadable, ...telemetry.unreadable]
+    },
+    get awaitsFiles() {
+      return sos.awaitsFiles || telemetry.awaitsFiles
+    },
+    async readAgain() {
+      const found = [...(await sos.readAgain()), ...(await telemetry.readAgain())]
+      for (const one of found) {
+        log.info({ file: one.file, entries: one.entries }, 'journal: a file is read again')
+        if (one.damagedBytes > 0) noteDamage(one)
+      }
+      return found.length > 0
+    },
     get oldestSosAt() {
-      return arrivals.values().next().value ?? null
+      let oldest: number | null = null
+      for (const at of arrivals.values()) if (oldest === null || at < oldest) oldest = at
+      return oldest
     },
     get telemetrySince() {
       if (telemetry.depth === 0) telemetrySince = null
@@ -159,6 +187,11 @@ export function openJournal({
       await Promise.all([sos.stop(), telemetry.stop()])
     },
   }
+}
+
+interface WaitingSos extends Pick<JournaledSos, 'incidentId' | 'receivedAt'> {
+  /** Grows with what came later. */
+  number: number
 }
 
 // About 2,000 reports: what is read at a time when the store is back, and removed together.

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
-import { decodeRecords, encodeRecord } from './records.js'
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { lstat, open, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { decodeRecords, decodeRecordsInTurns, encodeRecord } from './records.js'
+import type { Decoded, NumberedEntry } from './records.js'
 
 /** A file of the log. Files are named by the number of their first entry, so their order is the log's. */
 export interface Segment {
@@ -11,71 +12,127 @@ export interface Segment {
   /** Numbers of entries that are not done. */
   pending: Set<number>
   isDamaged: boolean
-}
-
-/** What an old segment was like when it was opened. */
-export interface Damage {
-  file: string
-  /** Those that could be read. */
-  entries: number
-  damagedBytes?: number
-  /** Why nothing of it could be read; the file stays as it is. */
+  /** Why the last try to read it failed. */
   reason?: string
 }
 
-/** The segments that hold something, oldest first; the rest is removed or set aside. */
+/** A file of which nothing could be read when the log was opened; it stays as it is. */
+export interface Unread {
+  file: string
+  /** Null while there is no such file. */
+  reason: string | null
+}
+
+/** What could be read of an old segment. */
+export interface Found {
+  /** Without its directory. */
+  file: string
+  /** How many entries could be read. */
+  entries: number
+  damagedBytes: number
+}
+
+/** An old segment as it was read; none where nothing of it is pending: such a file is removed or set aside. */
+interface TakenIn<Entry> {
+  segment: Segment | null
+  pending: NumberedEntry<Entry>[]
+  lastNumber: number
+  found: Found
+}
+
+/** The segments that hold something, oldest first; the rest is removed, set aside, or left for a later try. */
 export function findSegments<Entry>(
   directory: string,
   name: string,
-  onPending: ((entry: Entry) => void) | undefined,
-): { segments: Segment[]; damage: Damage[]; lastNumber: number } {
+  onPending: ((entry: Entry, number: number) => void) | undefined,
+): { segments: Segment[]; damage: Found[]; unread: Unread[]; lastNumber: number } {
   const segments: Segment[] = []
-  const damage: Damage[] = []
+  const damage: Found[] = []
+  const unread: Unread[] = []
   let lastNumber = 0
   const files = readdirSync(directory).filter((file) => LOG_FILE.exec(file)?.[1] === name)
   // What was set aside counts too: its name is not given again.
-  for (const file of files) lastNumber = Math.max(lastNumber, Number(LOG_FILE.exec(file)?.[2]))
+  for (const file of files) lastNumber = Math.max(lastNumber, numberOf(file))
   for (const file of files.filter((found) => found.endsWith('.log')).toSorted()) {
     const path = join(directory, file)
-    const found = readSegment<Entry>(path)
-    if ('code' in found) {
-      damage.push({ file, entries: 0, reason: found.code })
-      continue
+    try {
+      const bytes = readFileSync(path)
+      const taken = takeIn(path, bytes.length, decodeRecords<Entry>(bytes), readDone(path))
+      if (taken.found.damagedBytes > 0) damage.push(taken.found)
+      lastNumber = Math.max(lastNumber, taken.lastNumber)
+      if (taken.segment) segments.push(taken.segment)
+      for (const { entry, number } of taken.pending) onPending?.(entry, number)
+    } catch (error) {
+      unread.push({ file: path, reason: reasonOf(error) })
+      // Nor are the numbers that may be in it.
+      lastNumber = Math.max(lastNumber, numberOf(file) + ENTRIES_PER_FILE_MAX)
     }
-    const { entries, damagedBytes, bytes } = found
-    if (damagedBytes > 0) damage.push({ file, entries: entries.length, damagedBytes })
-    const done = readDone(path)
-    const pending = entries.filter(({ number }) => !done.has(number))
-    lastNumber = Math.max(lastNumber, entries.at(-1)?.number ?? 0)
-    if (pending.length === 0) {
-      if (damagedBytes > 0) renameSync(path, `${path}.damaged`)
-      else rmSync(path, { force: true })
-      continue
-    }
-    segments.push({
-      file: path,
-      bytes,
-      pending: new Set(pending.map(({ number }) => number)),
-      isDamaged: damagedBytes > 0,
-    })
-    for (const { entry } of pending) onPending?.(entry)
   }
   // A crash in the middle of a removal leaves these, and they would be read with another segment of this name.
-  for (const file of files.filter((found) => found.endsWith('.done')))
-    if (!existsSync(join(directory, file.replace(/\.done$/, '.log')))) rmSync(join(directory, file))
-  return { segments, damage, lastNumber }
+  const kept = new Set([...segments, ...unread].map(({ file }) => doneFile(file)))
+  for (const path of files.filter((found) => found.endsWith('.done')).map((found) => join(directory, found)))
+    if (!kept.has(path)) rmSync(path)
+  return { segments, damage, unread, lastNumber }
 }
 
-function readSegment<Entry>(path: string) {
+/** Another try, which lets others have their turns: the disk may be slow to say that it cannot. */
+export async function readUnread<Entry>(one: Unread): Promise<TakenIn<Entry> | null> {
   try {
-    const bytes = readFileSync(path)
-    return { ...decodeRecords<Entry>(bytes), bytes: bytes.length }
+    const bytes = await readFile(one.file)
+    const done = await readFile(doneFile(one.file)).catch(() => Buffer.alloc(0))
+    return takeIn(one.file, bytes.length, await decodeRecordsInTurns<Entry>(bytes), numbersIn(done))
   } catch (error) {
-    return { code: (error as NodeJS.ErrnoException).code ?? (error as Error).message }
+    const reason = reasonOf(error)
+    // A link into nothing is there, and what it leads to may come back.
+    one.reason = reason === 'ENOENT' && !(await isThere(one.file)) ? null : reason
+    return null
   }
 }
 
+function takeIn<Entry>(
+  path: string,
+  bytes: number,
+  { entries, damagedBytes }: Decoded<Entry>,
+  done: Set<number>,
+): TakenIn<Entry> {
+  const isDamaged = damagedBytes > 0
+  const pending = entries.filter(({ number }) => !done.has(number))
+  const taken = {
+    pending,
+    lastNumber: entries.at(-1)?.number ?? 0,
+    found: { file: basename(path), entries: entries.length, damagedBytes },
+  }
+  if (pending.length > 0) {
+    const numbers = new Set(pending.map(({ number }) => number))
+    return { ...taken, segment: { file: path, bytes, pending: numbers, isDamaged } }
+  }
+  if (isDamaged) renameSync(path, `${path}.damaged`)
+  else rmSync(path, { force: true })
+  return { ...taken, segment: null }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    return reasonOf(error) !== 'ENOENT'
+  }
+}
+
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code ?? message
+}
+
+/** Far more than fit into a segment. */
+const ENTRIES_PER_FILE_MAX = 1_000_000
+
 const LOG_FILE = /^([a-z]+)-(\d{15})\.(?:log|done|log\.damaged)$/
+
+function numberOf(file: string): number {
+  return Number(LOG_FILE.exec(file)?.[2])
+}
 
 export function fileName(name: string, number: number): string {
   return `${name}-${String(number).padStart(15, '0')}.log`
@@ -88,11 +145,14 @@ export function doneFile(file: string): string {
 
 function readDone(file: string): Set<number> {
   try {
-    const { entries } = decodeRecords<number[]>(readFileSync(doneFile(file)))
-    return new Set(entries.flatMap(({ entry }) => entry))
+    return numbersIn(readFileSync(doneFile(file)))
   } catch {
     return new Set() // nothing of it is done
   }
+}
+
+function numbersIn(done: Buffer): Set<number> {
+  return new Set(decodeRecords<number[]>(done).entries.flatMap(({ entry }) => entry))
 }
 
 export async function appendDone(file: string, numbers: number[]): Promise<void> {

@@ -1,17 +1,31 @@
 import { mkdirSync } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { decodeRecordsInTurns, encodeRecord } from './records.js'
 import type { NumberedEntry } from './records.js'
-import { appendDone, doneFile, fileName, findSegments, syncDirectory } from './segment-files.js'
-import type { Damage, Segment } from './segment-files.js'
+import {
+  appendDone,
+  doneFile,
+  fileName,
+  findSegments,
+  readUnread,
+  reasonOf,
+  syncDirectory,
+} from './segment-files.js'
+import type { Found, Segment } from './segment-files.js'
 
 export interface SegmentLog<Entry> {
   /** Oldest first; the last may still grow. */
   readonly segments: readonly Segment[]
   readonly bytes: number
   readonly depth: number
+  /** Files, without their directory, that could not be read when the log was opened or last time. */
+  readonly unreadable: { file: string; reason: string }[]
+  /** Whether `readAgain` has something to try, also where an operator has taken a file away to mend it. */
+  readonly awaitsFiles: boolean
+  /** Tries what could not be read when the log was opened, and says what came of it. One call at a time. */
+  readAgain(): Promise<Found[]>
   /** @throws when the entry is not on disk: it was promised to nobody. */
   append(entry: Entry): Promise<void>
   /** Pending entries of one segment in their order. @throws when the file cannot be read. */
@@ -37,8 +51,11 @@ export interface SegmentLogOptions<Entry> {
   bytesMax?: number
   /** How many entries went so. */
   onDropped?: (count: number) => void
-  /** Called for every pending entry, first for those found on disk, then for those appended. */
-  onPending?: (entry: Entry) => void
+  /**
+   * Called for every pending entry with its number: for those found on disk, then for those appended, and for those
+   * of a file that can be read again.
+   */
+  onPending?: (entry: Entry, number: number) => void
 }
 
 /**
@@ -49,11 +66,11 @@ export interface SegmentLogOptions<Entry> {
  */
 export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
   log: SegmentLog<Entry>
-  damage: Damage[]
+  damage: Found[]
 } {
   const { directory, name, segmentBytes, bytesMax = Infinity, onDropped, onPending } = options
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const { segments, damage, lastNumber } = findSegments<Entry>(directory, name, onPending)
+  const { segments, damage, unread, lastNumber } = findSegments<Entry>(directory, name, onPending)
   let nextNumber = lastNumber + 1
   let writer: { segment: Segment; handle: FileHandle } | null = null
   let waiting: Waiting<Entry>[] = []
@@ -103,7 +120,7 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
     segment.bytes += bytes.length
     for (const [index, entry] of entries.slice(0, records.length).entries()) {
       segment.pending.add(firstNumber + index)
-      onPending?.(entry)
+      onPending?.(entry, firstNumber + index)
     }
     return records.length
   }
@@ -168,13 +185,37 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
     get depth() {
       return segments.reduce((sum, { pending }) => sum + pending.size, 0)
     },
+    get unreadable() {
+      return [...unread, ...segments].flatMap(({ file, reason }) =>
+        reason ? [{ file: basename(file), reason }] : [],
+      )
+    },
+    get awaitsFiles() {
+      return unread.length > 0
+    },
+    async readAgain() {
+      const found: Found[] = []
+      // Not in turn with what is appended: a disk that is slow here may take that.
+      for (const one of unread.slice()) {
+        const taken = await readUnread<Entry>(one)
+        if (!taken) continue
+        unread.splice(unread.indexOf(one), 1)
+        if (taken.segment) {
+          const next = segments.findIndex(({ file }) => file > one.file)
+          segments.splice(next < 0 ? segments.length : next, 0, taken.segment)
+        }
+        for (const { entry, number } of taken.pending) onPending?.(entry, number)
+        found.push(taken.found)
+      }
+      return found
+    },
     append: (entry) =>
       new Promise((resolve, reject) => {
         waiting.push({ entry, resolve, reject })
         if (waiting.length === 1) void inTurn(writeWaiting)
       }),
     async read(segment) {
-      const bytes = (await readFile(segment.file)).subarray(0, segment.bytes)
+      const bytes = (await readNoting(segment)).subarray(0, segment.bytes)
       const { entries } = await decodeRecordsInTurns<Entry>(bytes)
       return entries.filter(({ number }) => segment.pending.has(number))
     },
@@ -189,6 +230,17 @@ export function openSegmentLog<Entry>(options: SegmentLogOptions<Entry>): {
     stop: () => inTurn(closeWriter),
   }
   return { log, damage }
+}
+
+async function readNoting(segment: Segment): Promise<Buffer> {
+  try {
+    const bytes = await readFile(segment.file)
+    delete segment.reason
+    return bytes
+  } catch (error) {
+    segment.reason = reasonOf(error)
+    throw error
+  }
 }
 
 interface Waiting<Entry> {

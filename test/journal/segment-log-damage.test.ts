@@ -1,5 +1,15 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
 import t from 'tap'
 import { encodeRecord } from '../../store/journal/records.js'
 import { temporaryDirectory } from '../support/broker.js'
@@ -95,10 +105,8 @@ t.test(
     writeFileSync(join(directory, 'notes.txt'), 'of an operator')
     const again = openIn(t, directory)
     t.strictSame(await numbersIn(again.log), [1])
-    t.strictSame(again.damage, [
-      { file: 'test-000000000000200.log', entries: 0, damagedBytes: 50_000 },
-      { file: 'test-000000000000300.log', entries: 0, reason: 'EISDIR' },
-    ])
+    t.strictSame(again.damage, [{ file: 'test-000000000000200.log', entries: 0, damagedBytes: 50_000 }])
+    t.strictSame(again.log.unreadable, [{ file: 'test-000000000000300.log', reason: 'EISDIR' }])
     await again.log.append({ n: 2 })
     t.strictSame(await numbersIn(again.log), [1, 2])
     t.ok(readdirSync(directory).includes('test-000000000000200.log.damaged'))
@@ -119,3 +127,37 @@ t.test('an append that fails was promised to nobody: those before it and after i
   await log.stop()
   t.strictSame(await numbersIn(openIn(t, directory).log), [0, 2])
 })
+
+t.test(
+  'a file that could not be read at a start is read later, in its place, and what was done stays so',
+  async (t) => {
+    const { directory, log } = openIn(t)
+    for (const n of range(0, 5)) await log.append({ n })
+    await markDone(log, [1, 2])
+    await log.stop()
+    const { file } = log.segments[0]!
+    const name = basename(file)
+    renameSync(file, join(directory, 'kept'))
+    symlinkSync('elsewhere', file)
+    const again = openIn(t, directory)
+    t.strictSame(again.log.unreadable, [{ file: name, reason: 'ENOENT' }], 'a link into nothing')
+    await again.log.append({ n: 5 })
+    t.strictSame(await again.log.readAgain(), [])
+    t.strictSame(await numbersIn(again.log), [5])
+
+    rmSync(file)
+    t.strictSame(await again.log.readAgain(), [])
+    t.strictSame(again.log.unreadable, [], 'an operator took it away')
+    t.ok(again.log.awaitsFiles, 'and may bring it again')
+    renameSync(join(directory, 'kept'), file)
+    appendFileSync(file, 'half of a rec')
+    t.strictSame(await again.log.readAgain(), [{ file: name, entries: 5, damagedBytes: 13 }])
+    t.notOk(again.log.awaitsFiles)
+    t.strictSame(await numbersIn(again.log), [0, 3, 4, 5])
+    t.strictSame(again.onPending, [5, 0, 3, 4])
+    const numbers = (await Promise.all(again.log.segments.map((one) => again.log.read(one)))).flat()
+    t.equal(new Set(numbers.map(({ number }) => number)).size, 4, 'no number was given twice')
+    await again.log.stop()
+    t.strictSame(await numbersIn(openIn(t, directory).log), [0, 3, 4, 5])
+  },
+)

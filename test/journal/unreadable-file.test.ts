@@ -1,10 +1,11 @@
-import { readdirSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startBroker } from '../support/broker.js'
 import { createPhone } from '../support/http.js'
 import { readTelemetry } from '../support/journal.js'
-import { metricsUntil } from '../support/metrics.js'
+import { metricsUntil, readMetrics } from '../support/metrics.js'
+import type { Reading } from '../support/metrics.js'
 import {
   publishPacket,
   publishSos,
@@ -13,6 +14,7 @@ import {
   timestampOf,
 } from '../support/publishing.js'
 import { logIn } from '../support/raw-client.js'
+import { readReadiness, untilReady } from '../support/readiness.js'
 import { startRedis } from '../support/redis.js'
 
 t.test(
@@ -73,4 +75,38 @@ t.test('telemetry in a file that cannot be read for a while is brought when it c
     [sent, ...Array.from({ length: sent - 1 }, (_, n) => n + 1)].map((n) => `alice ${timestampOf(n)}`),
     'all of it, the last one before the others',
   )
+})
+
+t.test('an SOS in a file that cannot be read at a start is raised once the file can be read', async (t) => {
+  const redis = await startRedis(t)
+  const before = await startBroker(t, { env: { REDIS_URL: redis.url } })
+  await redis.stop()
+  t.ok(await publishSos(await logIn(t, before.ports.mqtt, before.credentials('alice')), 1))
+  await before.stop('SIGKILL')
+  const journal = join(before.dataDir, 'journal')
+  const [file] = readdirSync(journal) as [string]
+  // Root may read whatever its rights say, but no link that leads to itself.
+  renameSync(join(journal, file), join(journal, 'kept'))
+  symlinkSync(file, join(journal, file))
+
+  await redis.start()
+  const broker = await startBroker(t, { dataDir: before.dataDir, env: { REDIS_URL: redis.url } })
+  t.match(await broker.logged(({ msg }) => msg === 'journal: a file cannot be read'), {
+    file,
+    reason: 'ELOOP',
+  })
+  const { status, reasons } = await readReadiness(broker)
+  t.equal(status, 'degraded')
+  t.match(reasons, [new RegExp(`${file}.*ELOOP`)])
+  const unreadable = (read: Reading) => read('connect_broker_journal_unreadable_files', { kind: 'sos' })
+  t.equal(unreadable(await readMetrics(broker)), 1)
+
+  const events = await subscribeToEvents(await logIn(t, broker.ports.mqtt, broker.credentials('alice')), [
+    'sos/events/alice',
+  ])
+  renameSync(join(journal, 'kept'), join(journal, file))
+  t.match(await events.until((seen) => seen.length > 0), [{ type: 'processed', occurredAt: timestampOf(1) }])
+  t.match(await broker.logged(({ msg }) => msg === 'journal: a file is read again'), { file, entries: 1 })
+  t.equal(unreadable(await readMetrics(broker)), 0)
+  await untilReady(broker)
 })
