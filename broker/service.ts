@@ -52,6 +52,7 @@ import type { OpenPorts } from './listeners.js'
 import { watchLogLevel } from './log-level-watch.js'
 import { createMesh, createMeshOwners, settingsOf } from './mesh.js'
 import { openStore } from './open-store.js'
+import { createPendingWork } from './pending-work.js'
 import { createGatewaySessions, createSessions } from './sessions.js'
 import { describeGatewaySession, describeSession, describeWithUser } from './session-views.js'
 import { blame, named } from './setting-error.js'
@@ -266,7 +267,9 @@ async function openEverything(
   const door = createDoor({ ...config.door, log, metrics })
   closers.push(() => door.stop())
   let openPorts: OpenPorts = {}
+  const httpWork = createPendingWork()
   const http = await createHttpApp({
+    work: httpWork,
     addressOf: door.addressOf,
     store: { ...store, incidents: path.incidents },
     login,
@@ -313,9 +316,12 @@ async function openEverything(
     metrics,
   })
   closers.push(async () => {
+    const until = performance.now() + stopLimitsOf(config.drainMs).underWayMs
     listeners.stopAccepting()
     await engine.stop(config.drainMs)
-    await http.stop()
+    await http.stop() // takes no new requests from here on
+    if (!(await endsBy(until, httpWork.whenNone())))
+      log.warn({ count: httpWork.count }, 'HTTP requests under way were given up; none of them was answered')
     listeners.stop()
   })
   const certificateWatch = watchCertificate({

@@ -40,6 +40,8 @@ import { deviceRoutes } from './sdk/devices.js'
 import { meRoutes } from './sdk/me.js'
 import { sosRoutes } from './sdk/sos.js'
 import { telemetryRoutes } from './sdk/telemetry.js'
+import { tellOfChanges } from './under-way.js'
+import type { Work } from './under-way.js'
 
 export interface HttpOptions {
   store: Store
@@ -68,6 +70,8 @@ export interface HttpOptions {
   /** Ends a user's sessions on this node; how many there were. */
   endSessionsOf: SessionRoutesOptions['endSessionsOf']
   clock: Clock
+  /** Hears of each request that may change something. */
+  work: Work
   /** Origins that browsers may call from; empty: none. */
   corsOrigins: string[]
   /** Absent: there is no live page. */
@@ -92,6 +96,7 @@ export async function createHttpApp(
   refuseDoubledHeaders(app)
   readBodies(app)
   countRequests(app, options.metrics)
+  tellOfChanges(app, options.work)
   if (options.corsOrigins.length > 0)
     await app.register(import('@fastify/cors'), {
       origin: options.corsOrigins,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { startBroker } from '../../support/broker.js'
+import { createPhone } from '../../support/http.js'
 import { publishPacket, readEventLog, sosPayload, timestampOf } from '../../support/publishing.js'
 import { logIn } from '../../support/raw-client.js'
 import { startRedis } from '../../support/redis.js'
@@ -83,3 +84,19 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     }
   })
 }
+
+t.test('SIGTERM while an SOS by HTTP is being stored: it is answered, then the broker ends', async (t) => {
+  const redis = await startRedis(t)
+  const broker = await startBroker(t, { env: { REDIS_URL: redis.url } })
+  const phone = createPhone(broker, broker.credentials('alice'))
+  await redis.client.call('CLIENT', 'PAUSE', '60000', 'WRITE')
+  const answered = phone.post('/v1/sdk/sos', JSON.parse(sosPayload(1)))
+  await broker.logged(({ msg }) => msg === 'sos received')
+  const stopped = broker.stop()
+  const { status, json } = await answered
+  t.equal(status, 200, 'from the journal')
+  t.match(json, { incident: { status: 'active' } })
+  await redis.client.call('CLIENT', 'UNPAUSE')
+  t.equal(await stopped, 0)
+  t.notOk(broker.log.some(({ msg }) => msg?.startsWith('HTTP requests under way were given up')))
+})
