@@ -1,3 +1,5 @@
+import type { UnderWay } from './taking.js'
+
 /** The room that the telemetry of all connections shares. An SOS needs none. */
 export interface Admission {
   readonly hasRoom: boolean
@@ -16,25 +18,30 @@ export interface Admission {
 /**
  * Lets `perTurn` telemetry messages into each turn of the event loop, and no more while `underWayMax` of them, or
  * UNDER_WAY_BYTES_MAX, wait for the store. So a turn stays short however many clients send, and an SOS is in the next one.
+ * While an SOS is `underWay` only `perTurnBesideSos`: its way to the store and back is several turns long.
  */
-export function createAdmission({ perTurn, underWayMax }: { perTurn: number; underWayMax: number }) {
-  let left = perTurn
+export function createAdmission(options: {
+  perTurn: number
+  perTurnBesideSos: number
+  underWayMax: number
+  underWay: Pick<UnderWay, 'count'>
+}) {
+  const { perTurn, perTurnBesideSos, underWayMax } = options
   /** Let in during this turn; the handlers count them from then on. */
   let entering = 0
   let waitingBytes = 0
-  let underWay = 0
-  let underWayBytes = 0
+  let waitingForStore = 0
+  let waitingForStoreBytes = 0
   let isTurnWatched = false
   const waiting = new Set<() => void>()
 
-  const isFull = () => underWay >= underWayMax || underWayBytes >= UNDER_WAY_BYTES_MAX
+  const isFull = () => waitingForStore >= underWayMax || waitingForStoreBytes >= UNDER_WAY_BYTES_MAX
 
   function watchTurn(): void {
     if (isTurnWatched) return
     isTurnWatched = true
     setImmediate(() => {
       isTurnWatched = false
-      left = perTurn
       entering = 0
       letIn()
     })
@@ -57,11 +64,10 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     readonly load: { waitingBytes: number; underWay: number }
   } = {
     get hasRoom() {
-      return left > 0 && !isFull()
+      return entering < (options.underWay.count > 0 ? perTurnBesideSos : perTurn) && !isFull()
     },
-    hasRoomFor: (count) => underWay + entering + count <= AT_ONCE_MAX,
+    hasRoomFor: (count) => waitingForStore + entering + count <= AT_ONCE_MAX,
     take() {
-      left--
       entering++
       watchTurn()
     },
@@ -77,15 +83,15 @@ export function createAdmission({ perTurn, underWayMax }: { perTurn: number; und
     },
     leave: (enter) => void waiting.delete(enter),
     get load() {
-      return { waitingBytes, underWay }
+      return { waitingBytes, underWay: waitingForStore }
     },
     around(work, bytes = 0) {
-      underWay++
-      underWayBytes += bytes
+      waitingForStore++
+      waitingForStoreBytes += bytes
       const end = () => {
         const wasFull = isFull()
-        underWay--
-        underWayBytes -= bytes
+        waitingForStore--
+        waitingForStoreBytes -= bytes
         if (wasFull && !isFull()) watchTurn()
       }
       work.then(end, end)

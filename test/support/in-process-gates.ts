@@ -87,9 +87,14 @@ export async function createInProcessGates(
     log,
     metrics,
   })
-  const admission = createAdmission({ perTurn: 1_000, underWayMax: 1_000_000 })
   const turns = createReadingTurns({ perTurn: 1_000 })
   const underWay = createUnderWay()
+  const admission = createAdmission({
+    perTurn: 1_000,
+    perTurnBesideSos: 1_000,
+    underWayMax: 1_000_000,
+    underWay,
+  })
   let count = 0
   let openGates = 0
   return {
