@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { encodePacket } from './bytes.js'
 import { PartialPacket, readFrame } from './framing.js'
 import type { GateOptions, Origin, Treatment } from './gate-options.js'
 import { KeepAlive } from './keep-alive.js'
@@ -19,8 +20,8 @@ import { WaitingTelemetry } from './waiting-telemetry.js'
 
 /**
  * Every byte of a client passes here before anybody sees it, and every byte for the client before it does. Publications
- * of QoS 0 and 1 go to the handlers, everything else to the engine. Readable side: checked 3.1.1 packets for the engine.
- * Writable side: its 3.1.1 packets, sent in the client's version.
+ * of QoS 0 and 1 go to the handlers, a PINGREQ is answered here, everything else goes to the engine. Readable side: checked
+ * 3.1.1 packets for the engine. Writable side: its 3.1.1 packets, sent in the client's version.
  *
  *     awaiting-connect ─CONNECT→ connecting ─CONNACK 0→ open ─→ closing ─→ closed
  *                                                         └─→ leaving ──┘
@@ -281,6 +282,9 @@ export class Gate extends Duplex {
       case 'pubrel':
         outbound.release(packet.packetId)
         return true
+      case 'pingreq':
+        this.#writeSoon(PINGRESP)
+        return false
       case 'pubrec':
         return packet.reasonCode < 0x80 // else the exchange is over, section 4.3.3
       case 'puback': {
@@ -350,7 +354,10 @@ export class Gate extends Duplex {
   /** PUBACK. What the store took in one go is answered in one go. */
   #answer(packetId: number): void {
     if (this.#state === 'closed') return
-    const packet = (this.#outbound as Outbound).acknowledge(packetId)
+    this.#writeSoon((this.#outbound as Outbound).acknowledge(packetId))
+  }
+
+  #writeSoon(packet: Buffer): void {
     if (packet.length > (this.connect as ConnectPacket).maximumPacketSize) return
     if (this.#answers.push(packet) > 1) return
     process.nextTick(() => {
@@ -594,6 +601,7 @@ function* publicationsIn(bytes: Buffer): Iterable<PublishPacket> {
 }
 
 const EMPTY = Buffer.alloc(0)
+const PINGRESP = encodePacket(TYPE.pingresp << 4)
 /** What is read as it comes: an SOS with all its properties. More waits for its turn behind other clients'. */
 const AT_ONCE_BYTES_MAX = 4_096
 /** Packets of one client before others have their turn: a segment full of the smallest SOS would hold everybody up for a second. */
