@@ -72,6 +72,12 @@ export function createLastPositions(options: {
       .finally(() => (app.saving = null))
   }
 
+  /** Whoever comes while an earlier save goes on sets the time anew. */
+  function saveInTime(appId: string, app: AppPositions): void {
+    app.timer = null
+    saveSoon(appId)
+  }
+
   async function save(appId: string, app: AppPositions): Promise<void> {
     if (app.timer) clearTimeout(app.timer)
     app.timer = null
@@ -110,7 +116,7 @@ export function createLastPositions(options: {
         () => takeBack(app, position),
       )
       if (app.ahead.size >= AHEAD_MAX) saveSoon(appId)
-      else app.timer ??= setTimeout(() => saveSoon(appId), SAVE_EVERY_MS).unref()
+      else app.timer ??= setTimeout(() => saveInTime(appId, app), SAVE_EVERY_MS).unref()
     },
     savedUpTo: (appId) => of(appId).savedUpTo,
     saveSoon,

@@ -1,5 +1,6 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { open } from 'lmdb'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -111,6 +112,33 @@ t.test(
     t.equal(marks.get('demo-app'), 1)
   },
 )
+
+t.test('positions that come while the table is written slowly are written with the next time', async (t) => {
+  const { log, marks } = openTables(t)
+  await log.append('demo-app', [JSON.stringify(at(1))])
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const written: TelemetryRecord[] = []
+  let finish = () => {}
+  const slow = new Promise<boolean>((resolve) => (finish = () => resolve(true)))
+  const table = {
+    get: () => undefined,
+    put(_key: string[], record: TelemetryRecord) {
+      written.push(record)
+      return written.length === 1 ? slow : Promise.resolve(true)
+    },
+  } as unknown as Parameters<typeof createLastPositions>[0]['table']
+  const positions = createLastPositions({ table, marks, log })
+  positions.set(at(1), Promise.resolve())
+  mock.timers.tick(5_000)
+  positions.set(at(2), Promise.resolve())
+  mock.timers.tick(5_000) // while the first is still being written
+  finish()
+  while (positions.savedUpTo('demo-app') < 1) await new Promise((resolve) => setImmediate(resolve))
+  positions.set(at(3), Promise.resolve())
+  mock.timers.tick(5_000)
+  t.strictSame(written, [at(1), at(3)])
+})
 
 function openTables(t: Test) {
   const root = open({ path: temporaryDirectory(t), encoding: 'json' })
