@@ -13,7 +13,7 @@ import {
 import type { Reason } from './mqtt5.js'
 import { Outbound } from './outbound.js'
 import { ConnectViolation, readConnect, readPacket, TYPE } from './packets.js'
-import type { ClientPacket, ConnectPacket, PublishPacket } from './packets.js'
+import type { ConnectPacket, PacketForEngine, PublishPacket } from './packets.js'
 import { ProtocolViolation, REASON } from './reason.js'
 import { Taking } from './taking.js'
 import { WaitingTelemetry } from './waiting-telemetry.js'
@@ -195,6 +195,10 @@ export class Gate extends Duplex {
         this.#keepAlive?.heard()
         const { version } = this.connect
         const packet = readPacket(bytes, frame, version)
+        if (packet.is === 'pingreq') {
+          this.#writeSoon(PINGRESP)
+          continue
+        }
         // 3.1.1 passes as it came; 3.1 may carry DUP where 3.1.1 forbids it, so it is written anew like 5.0.
         const in311 = () => (version === 4 ? bytes.subarray(frame.start, frame.end) : encodeForEngine(packet))
         if (this.#accept(packet, in311)) forEngine.push(in311())
@@ -265,7 +269,7 @@ export class Gate extends Duplex {
   }
 
   /** Keeps the books about a checked packet; false when the engine is not to see it. */
-  #accept(packet: ClientPacket, in311: () => Buffer): boolean {
+  #accept(packet: PacketForEngine, in311: () => Buffer): boolean {
     const outbound = this.#outbound as Outbound
     switch (packet.is) {
       case 'publish':
@@ -282,9 +286,6 @@ export class Gate extends Duplex {
       case 'pubrel':
         outbound.release(packet.packetId)
         return true
-      case 'pingreq':
-        this.#writeSoon(PINGRESP)
-        return false
       case 'pubrec':
         return packet.reasonCode < 0x80 // else the exchange is over, section 4.3.3
       case 'puback': {

@@ -1,5 +1,5 @@
 import { encodeField, encodeIdentifierPacket, encodePacket, encodeUint16, encodeVarint } from './bytes.js'
-import type { AckPacket, ClientPacket, ConnectPacket, PublishPacket, SubscribePacket } from './packets.js'
+import type { AckPacket, PacketForEngine, ConnectPacket, PublishPacket, SubscribePacket } from './packets.js'
 import { TYPE } from './packets.js'
 import { REASON, RETURN_CODE } from './reason.js'
 
@@ -30,7 +30,7 @@ export function encodeConnectForEngine(connect: ConnectPacket, sessionId: string
 }
 
 /** Any other packet of a 5.0 client without its properties and reason codes. */
-export function encodeForEngine(packet: ClientPacket): Buffer {
+export function encodeForEngine(packet: PacketForEngine): Buffer {
   switch (packet.is) {
     case 'publish':
       return encodePublish(packet)
@@ -42,8 +42,6 @@ export function encodeForEngine(packet: ClientPacket): Buffer {
         encodeUint16(packet.packetId),
         ...packet.topicFilters.map((topicFilter) => encodeField(topicFilter)),
       )
-    case 'pingreq':
-      return encodePacket(TYPE.pingreq << 4)
     case 'disconnect':
       return encodePacket(TYPE.disconnect << 4)
     default:

@@ -143,8 +143,11 @@ export interface AckPacket {
   reasonCode: number
 }
 
-export type ClientPacket =
-  PublishPacket | SubscribePacket | UnsubscribePacket | AckPacket | { is: 'pingreq' } | DisconnectPacket
+export type ClientPacket = PacketForEngine | { is: 'pingreq' }
+
+/** What the gate does not answer itself. */
+export type PacketForEngine =
+  PublishPacket | SubscribePacket | UnsubscribePacket | AckPacket | DisconnectPacket
 
 export interface DisconnectPacket {
   is: 'disconnect'
