@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
 import type { Log } from '../ops/log.js'
+import { writeWhole } from '../ops/write-whole.js'
 import type { GatewayRecord, GatewaySet } from '../store/gateways.js'
 import type { LastKnown } from './followed-sets.js'
 
@@ -26,8 +26,7 @@ export function createGatewaysFile({ file, log }: { file: string; log: Log }): L
           version,
           gateways: [...gateways.values()],
         }))
-        await writeFile(`${file}.new`, JSON.stringify({ apps }), { mode: 0o600 })
-        await rename(`${file}.new`, file)
+        await writeWhole(file, JSON.stringify({ apps }))
       } catch (error) {
         log.warn(
           { file, reason: (error as Error).message },

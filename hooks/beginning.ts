@@ -1,5 +1,5 @@
 import type { EventLog } from '../store/store.js'
-import { compareLogIds, GAPS_MAX } from '../store/webhooks.js'
+import { addGap, compareLogIds } from '../store/webhooks.js'
 import type { WebhookGap, WebhookState } from '../store/webhooks.js'
 import { findGap, findLoss } from './read-log.js'
 
@@ -31,7 +31,7 @@ export async function findBeginning(options: {
   const loss = isTold ? null : await find()
   const first = known ?? state
   if (!loss) return { first, loss }
-  const gaps = [...first.gaps, loss].slice(-GAPS_MAX)
+  const gaps = addGap(first.gaps, loss)
   // A store that came back as it was earlier knows a place in the log that came back with it.
   if (known && compareLogIds(known.position, await events.readEnd(appId)) <= 0)
     return { first: { ...known, gaps }, loss }

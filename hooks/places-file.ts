@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
 import type { Log } from '../ops/log.js'
+import { writeWhole } from '../ops/write-whole.js'
 import type { WebhookName } from '../store/webhooks.js'
 
 /** How far in the log this node knew a web hook to be, and when (ISO 8601). */
@@ -27,8 +27,7 @@ export function createPlacesFile({ file, log }: { file: string; log: Log }): Kno
 
   async function write(): Promise<void> {
     try {
-      await writeFile(`${file}.new`, JSON.stringify(Object.fromEntries(kept)), { mode: 0o600 })
-      await rename(`${file}.new`, file)
+      await writeWhole(file, JSON.stringify(Object.fromEntries(kept)))
     } catch (error) {
       log.warn({ file, reason: (error as Error).message }, 'places of web hooks could not be written to disk')
     }

@@ -8,7 +8,7 @@ import { toEventJson } from '../store/event-json.js'
 import type { NoteDelivery } from '../store/delivery-notes.js'
 import { isDrill } from '../store/drill-user.js'
 import type { EventLog, LifecycleEvent } from '../store/store.js'
-import { GAPS_MAX, placeBefore } from '../store/webhooks.js'
+import { addGap, placeBefore } from '../store/webhooks.js'
 import type { WebhookGap, WebhookName, WebhookState, WebhookStore } from '../store/webhooks.js'
 import { within } from '../store/within.js'
 import { findBeginning } from './beginning.js'
@@ -167,7 +167,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 
   function noteGap(gap: WebhookGap): void {
-    gaps = [...gaps, gap].slice(-GAPS_MAX)
+    gaps = addGap(gaps, gap)
     metrics.webhookGaps.inc()
     log.error(gap, 'web hook was behind for longer than the event log reaches; events are missed')
   }
@@ -196,7 +196,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
       if (logged.length === 0 && !loss) await ring.rung
       ring.cancel()
       if (loss) {
-        gaps = [...gaps, loss].slice(-GAPS_MAX)
+        gaps = addGap(gaps, loss)
         tellLoss(loss)
         // From its beginning: what was delivered before and is still there is known by its event id, or comes twice.
         lanes.restart('0')

@@ -68,7 +68,11 @@ export interface DeadLetter {
 
 /** Dead letters kept per web hook: some 2 MB. The log has them too, for as long as it reaches back. */
 export const DEAD_LETTERS_MAX = 1_000
-export const GAPS_MAX = 10
+const GAPS_MAX = 10
+
+export function addGap(gaps: WebhookGap[], gap: WebhookGap): WebhookGap[] {
+  return [...gaps, gap].slice(-GAPS_MAX)
+}
 
 /** Compares two ids of the event log: below 0 when `a` stands before `b`. */
 export function compareLogIds(a: string, b: string): number {
