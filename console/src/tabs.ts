@@ -13,8 +13,7 @@ interface Word {
   from?: string
 }
 
-// A channel, unlike a window, has no origin to name: it reaches its own alone.
-// oxlint-disable-next-line unicorn/require-post-message-target-origin
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel reaches its own origin alone
 const tell = (word: Word) => channel.postMessage(word)
 
 /** From now on other tabs are told while this one follows. */
